@@ -1,0 +1,406 @@
+//! The election as a program uses it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::{Call, Name, Time};
+use crate::entry;
+use crate::error::{Cause, Error, Fault};
+use crate::fold::Fold;
+use crate::id::InstanceId;
+use crate::kernel::{Bell, Kernel, Monitor, Word};
+use crate::logbook::LogOptions;
+use crate::machine::Machine;
+use crate::os::{Os, Paths, reply_of};
+use crate::role::{Role, Setup};
+use crate::step::{Step, Wait};
+
+/// The window of an election that is not told otherwise.
+pub const WINDOW: Duration = Duration::from_millis(150);
+
+/// How one instance joins an election.
+#[derive(Clone, Debug)]
+pub struct Options {
+    directory: PathBuf,
+    id: Option<InstanceId>,
+    window: Duration,
+    expect: Option<usize>,
+    allow_any_file_system: bool,
+    log_path: Option<PathBuf>,
+    log: LogOptions,
+    pending_max: usize,
+}
+
+impl Options {
+    /// Elects among the instances that give the same directory. It must cover exactly those that receive the same events.
+    /// It is created with mode 0700 where only its last component is missing.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            id: None,
+            window: WINDOW,
+            expect: None,
+            allow_any_file_system: false,
+            log_path: None,
+            log: LogOptions::default(),
+            pending_max: 65_536,
+        }
+    }
+
+    /// The ID of this join, in place of a generated one. It must never have been used here before.
+    #[must_use]
+    pub fn id(mut self, id: InstanceId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// How long the first term stays open for registration, from the first one (150 ms unless told otherwise). Zero: the
+    /// first to come is primary. The window only influences *who* is elected; that it is one rests on nothing timed.
+    #[must_use]
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// So many registrations close the window at once.
+    #[must_use]
+    pub fn expect(mut self, instances: usize) -> Self {
+        self.expect = Some(instances);
+        self
+    }
+
+    /// Joins whatever the file system is. Else one on which the election is known not to hold, such as a network file system,
+    /// is refused ([`Cause::FileSystem`]); [`FileSystem::refused`](crate::FileSystem::refused) says which those are, and why.
+    #[must_use]
+    pub fn allow_any_file_system(mut self, allow: bool) -> Self {
+        self.allow_any_file_system = allow;
+        self
+    }
+
+    /// Where realtime.log is, in place of the election directory. All instances must give the same path.
+    #[must_use]
+    pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.log_path = Some(path.into());
+        self
+    }
+
+    /// From this size on, in bytes, realtime.log is renamed to realtime.log.1 and begun anew (16 MiB unless told
+    /// otherwise); `keep` old ones are kept (3). An event that arrives again is recognised in the current log and in the
+    /// one before it.
+    #[must_use]
+    pub fn rotate(mut self, bytes: u64, keep: u8) -> Self {
+        self.log.rotate_bytes = bytes.max(1);
+        self.log.rotate_keep = keep.max(1);
+        self
+    }
+
+    /// Follows every entry by fdatasync(2), so that it survives a power loss. Costs about 100 µs an entry.
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.log.durable = durable;
+        self
+    }
+
+    /// How many events this instance keeps while it is not primary (65,536 unless told otherwise).
+    #[must_use]
+    pub fn pending_max(mut self, events: usize) -> Self {
+        self.pending_max = events;
+        self
+    }
+
+    /// Joins, and blocks until there is a verdict.
+    ///
+    /// # Errors
+    /// Whatever keeps this instance from taking part; see [`Cause`].
+    pub fn join(self) -> Result<Election, Error> {
+        let election = self.start()?;
+        // Whoever has just been told its role need not ask for it again.
+        if election.role() == Role::Undecided {
+            election.decided()?;
+        }
+        Ok(election)
+    }
+
+    /// Joins without blocking: the election goes on with each [`Election::poll`].
+    ///
+    /// # Errors
+    /// Where no ID can be generated, and what the first steps meet.
+    pub fn start(self) -> Result<Election, Error> {
+        let kernel = Os::new(self.paths());
+        self.start_on(kernel)
+    }
+
+    /// Where the files of this election lie.
+    #[must_use]
+    pub fn paths(&self) -> Paths {
+        let log = self.log_path.clone().unwrap_or_else(|| self.directory.join(Name::Log(0).file_name()));
+        Paths { directory: self.directory.clone(), log }
+    }
+
+    /// [`Options::start`] on another kernel than the operating system, such as a recording or a simulated one.
+    ///
+    /// # Errors
+    /// As [`Options::start`].
+    pub fn start_on<K: Kernel>(self, kernel: K) -> Result<Election<K>, Error> {
+        let paths = self.paths();
+        let Self { directory, id, window, expect, allow_any_file_system, log_path: _, log, pending_max } = self;
+        let id = match id {
+            Some(id) => id,
+            None => InstanceId::generate()
+                .map_err(|error| Error::new(directory, "getrandom", Cause::of(&reply_of(&error))))?,
+        };
+        let machine = Machine::new(Setup { id: id.clone(), window, expect, allow_any_file_system, log });
+        let election = Election {
+            role: K::Word::new(word(machine.role())),
+            machine: K::Monitor::new(machine),
+            bell: Arc::new(K::Monitor::new(Bell::default())),
+            kernel,
+            id,
+            paths,
+            pending_max,
+        };
+        election.advance()?;
+        Ok(election)
+    }
+}
+
+/// What became of an event given to [`Election::record`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Recorded {
+    /// Its entry is in realtime.log, by this instance or by an earlier primary.
+    Written,
+    /// This instance keeps it until it is primary or finds it in the log.
+    Pending,
+}
+
+/// An instance's part in an election. It is given up by [`Election::leave`], by dropping it, or by death.
+///
+/// All methods take `&self`: any number of threads may share it.
+pub struct Election<K: Kernel = Os> {
+    role: K::Word,
+    machine: K::Monitor<Machine>,
+    bell: Arc<K::Monitor<Bell>>,
+    kernel: K,
+    id: InstanceId,
+    paths: Paths,
+    pending_max: usize,
+}
+
+impl Election {
+    /// How to join.
+    pub fn options(directory: impl Into<PathBuf>) -> Options {
+        Options::new(directory)
+    }
+}
+
+impl<K: Kernel> Election<K> {
+    /// Whether this instance is primary. Costs a memory read; no call is needed to stay primary.
+    #[inline]
+    pub fn is_primary(&self) -> bool {
+        self.role.load() == PRIMARY && self.kernel.is_original()
+    }
+
+    /// Goes on with the election as far as that needs no waiting, and tells the role. To be called every few milliseconds
+    /// until there is a verdict, and from then on as often as a dead primary is to be noticed.
+    ///
+    /// # Errors
+    /// Whatever ended this instance; see [`Cause`]. It is not primary.
+    pub fn poll(&self) -> Result<Role, Error> {
+        self.check_process("poll")?;
+        self.advance().map(|(role, _)| role)
+    }
+
+    /// Blocks until there is a verdict: until this instance is primary or knows another that is.
+    ///
+    /// # Errors
+    /// As [`Election::poll`].
+    pub fn decided(&self) -> Result<Role, Error> {
+        self.check_process("join")?;
+        for attempt in 0.. {
+            match self.advance()? {
+                (Role::Undecided, Wait::Registrations { until }) => self.kernel.pause(attempt, Some(until)),
+                (Role::Undecided, _) => self.kernel.pause(attempt, None),
+                (role, _) => return Ok(role),
+            }
+        }
+        unreachable!("the attempts are counted without end")
+    }
+
+    /// Blocks until this instance is primary, and returns its term: a fencing token. Another thread ends the wait by
+    /// [`Election::leave`].
+    ///
+    /// # Errors
+    /// As [`Election::poll`]; [`Cause::Left`] where another thread left.
+    pub fn wait(&self) -> Result<u64, Error> {
+        let mut looks = 0;
+        let mut watched = None;
+        loop {
+            let heard = self.bell.with(|bell| bell.rings());
+            match self.decided()? {
+                Role::Primary { term } => return Ok(term),
+                Role::Secondary { primary, .. } => {
+                    // A bell that rings early, again and again, must not make this a loop that spins.
+                    looks = if watched.as_ref() == Some(&primary) { looks + 1 } else { 0 };
+                    if looks > 0 {
+                        self.kernel.pause(looks, None);
+                    }
+                    self.kernel.watch(&primary, &self.bell).map_err(|reply| {
+                        self.error(Fault { name: Name::Seat(primary.clone()), call: "flock", cause: Cause::of(&reply) })
+                    })?;
+                    watched = Some(primary);
+                    self.bell.wait_while(|bell| bell.rings() == heard);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Has exactly one entry for the event in realtime.log: at once where this instance is primary, else it is kept until
+    /// it is, or until it is found in the log. All instances must be given the same events under the same IDs.
+    ///
+    /// `event` is 1 to 256 bytes of text, `payload` one JSON value without line breaks, of at most 1 MiB.
+    ///
+    /// # Errors
+    /// [`Cause::Event`] and [`Cause::PendingFull`] refuse the event. An I/O error of the log is told, and the event stays
+    /// pending: the next call that goes on with the election tries again. Else as [`Election::poll`].
+    pub fn record(&self, event: &str, payload: &str) -> Result<Recorded, Error> {
+        self.check_process("record")?;
+        let refuse = |cause| self.error(Fault { name: Name::Log(0), call: "record", cause });
+        let parsed = entry::check(event, payload).map_err(|why| refuse(Cause::Event(why)))?;
+        self.machine.with(|machine| {
+            if machine.logbook().pending().len() >= self.pending_max {
+                return Err(refuse(Cause::PendingFull));
+            }
+            machine.deliver(parsed);
+            self.drive(machine)?;
+            Ok(if machine.logbook().is_pending(event) { Recorded::Pending } else { Recorded::Written })
+        })
+    }
+
+    /// Leaves: stops being primary, says so in the journal, gives up the seat. Leaving twice does nothing more.
+    ///
+    /// # Errors
+    /// Where pending entries could not be written first, or in a forked copy. The instance has left all the same; the
+    /// copy has never been in.
+    pub fn leave(&self) -> Result<(), Error> {
+        self.check_process("leave")?;
+        let finished = self.machine.with(|machine| {
+            let finished =
+                if matches!(machine.role(), Role::Primary { .. }) { self.drive(machine).map(drop) } else { Ok(()) };
+            machine.leave();
+            let left = self.drive(machine);
+            finished.and(match left {
+                Err(error) if *error.cause() == Cause::Left => Ok(()),
+                left => left.map(drop),
+            })
+        });
+        Bell::ring(&*self.bell);
+        finished
+    }
+
+    /// The ID of this join.
+    pub fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    /// The role, as far as this instance knows without looking.
+    pub fn role(&self) -> Role {
+        self.machine.with(|machine| machine.role().clone())
+    }
+
+    /// What this instance has read of the journal.
+    pub fn fold(&self) -> Fold {
+        self.machine.with(|machine| machine.fold().clone())
+    }
+
+    /// How many events this instance keeps, not knowing them to be in the log.
+    pub fn pending(&self) -> usize {
+        self.machine.with(|machine| machine.logbook().pending().len())
+    }
+
+    /// The election directory.
+    pub fn directory(&self) -> &Path {
+        &self.paths.directory
+    }
+
+    /// The kernel under this instance.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    fn advance(&self) -> Result<(Role, Wait), Error> {
+        self.machine.with(|machine| {
+            let wait = self.drive(machine)?;
+            Ok((machine.role().clone(), wait))
+        })
+    }
+
+    /// Carries calls out until the machine waits.
+    fn drive(&self, machine: &mut Machine) -> Result<Wait, Error> {
+        let mut now = self.kernel.now();
+        machine.wake(now);
+        let end = loop {
+            // Before the next call, not after it: who is no longer primary must not be taken for it while it gives up its seat.
+            self.role.store(word(machine.role()));
+            match machine.next() {
+                Step::Call(call) => now = self.step(machine, &call, now),
+                Step::Wait(wait) => break Some(wait),
+                Step::Ended => break None,
+            }
+        };
+        if let Some(fault) = machine.take_log_fault() {
+            return Err(self.error(fault));
+        }
+        match (end, machine.role()) {
+            (Some(wait), _) => Ok(wait),
+            (None, Role::Failed(fault)) => Err(self.error(fault.clone())),
+            (None, _) => Err(self.error(Fault { name: Name::Directory, call: "leave", cause: Cause::Left })),
+        }
+    }
+
+    /// Carries out one call and returns what time it is, as far as that matters: a look at the clock costs as much as some
+    /// of the calls do.
+    fn step(&self, machine: &mut Machine, call: &Call, now: Time) -> Time {
+        let reply = self.kernel.perform(call);
+        let now = if call.is_timed() { self.kernel.now() } else { now };
+        machine.reply(reply, now);
+        now
+    }
+
+    fn check_process(&self, call: &'static str) -> Result<(), Error> {
+        if self.kernel.is_original_process() {
+            Ok(())
+        } else {
+            Err(self.error(Fault { name: Name::Directory, call, cause: Cause::Forked }))
+        }
+    }
+
+    fn error(&self, fault: Fault) -> Error {
+        Error::new(self.paths.of(&fault.name), fault.call, fault.cause)
+    }
+}
+
+impl<K: Kernel> Drop for Election<K> {
+    /// Leaves. What goes wrong has nobody to be told to: [`Election::leave`] tells it.
+    fn drop(&mut self) {
+        let _ = self.leave();
+    }
+}
+
+impl<K: Kernel> fmt::Debug for Election<K> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Election").field("id", &self.id).field("role", &self.role()).finish_non_exhaustive()
+    }
+}
+
+const PRIMARY: u64 = 1;
+
+/// The part of a role that other threads read.
+fn word(role: &Role) -> u64 {
+    match role {
+        Role::Primary { .. } => PRIMARY,
+        Role::Undecided | Role::Secondary { .. } | Role::Left | Role::Failed(_) => 0,
+    }
+}

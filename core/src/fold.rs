@@ -1,0 +1,167 @@
+//! The election: a pure fold over the journal. Append order decides, so that racing registrants need no lock among them.
+
+use std::collections::BTreeSet;
+
+use crate::call::Time;
+use crate::id::InstanceId;
+use crate::record::{Kind, Line, RECORD_BYTES, Record};
+
+/// What the journal says so far. Everyone who has read the same bytes holds the same value.
+///
+/// - `register` adds its ID once, ever.
+/// - `seal(t)` counts only for the current open term and with a candidate: the smallest becomes primary.
+/// - `depose(t)` counts only for the current sealed term: its primary is gone, term t+1 opens.
+/// - `leave(id)` removes the ID; if it was primary, the next term opens.
+/// - Everything else changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fold {
+    term: u64,
+    primary: Option<InstanceId>,
+    candidates: BTreeSet<InstanceId>,
+    gone: BTreeSet<InstanceId>,
+    opened_at: Option<Time>,
+    damaged_lines: u64,
+    newer: bool,
+}
+
+/// An unfinished line longer than this is damage: only its last bytes can still be part of a record.
+const UNFINISHED_LINE_BYTES_MAX: usize = 4096;
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self {
+            term: 1,
+            primary: None,
+            candidates: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            opened_at: None,
+            damaged_lines: 0,
+            newer: false,
+        }
+    }
+}
+
+impl Fold {
+    /// Takes in what was read behind all that was taken in before, and says how many of its bytes are done with. The rest,
+    /// a line whose end has not been seen, is to be given again with what follows it.
+    pub fn read(&mut self, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        loop {
+            let rest = &bytes[done..];
+            // A record has no newline but its last byte, so that where one stands no line's end is to be searched for.
+            if let Some(record) = rest.first_chunk().and_then(Record::decode) {
+                self.apply(&record);
+                done += RECORD_BYTES;
+                continue;
+            }
+            let Some(newline) = rest.iter().position(|&byte| byte == b'\n') else {
+                if rest.len() > UNFINISHED_LINE_BYTES_MAX {
+                    done += rest.len() - (RECORD_BYTES - 1);
+                }
+                return done;
+            };
+            let line = &rest[..=newline];
+            match Record::read_line(line) {
+                Line::Record(record, excess) => {
+                    self.damaged_lines += u64::from(excess > 0);
+                    self.apply(&record);
+                }
+                Line::Newer => self.newer = true,
+                Line::Damage => self.damaged_lines += 1,
+            }
+            done += line.len();
+        }
+    }
+
+    /// Takes in one record.
+    pub fn apply(&mut self, record: &Record) {
+        match record.kind {
+            Kind::Register => {
+                if !self.knows(&record.id) {
+                    self.candidates.insert(record.id.clone());
+                    self.opened_at.get_or_insert(record.at);
+                }
+            }
+            Kind::Seal => {
+                if record.term == self.term && self.primary.is_none() {
+                    self.primary = self.candidates.first().cloned();
+                }
+            }
+            Kind::Depose => {
+                if record.term == self.term
+                    && let Some(primary) = self.primary.take()
+                {
+                    self.remove(&primary);
+                    self.term += 1;
+                }
+            }
+            Kind::Leave => {
+                self.remove(&record.id);
+                if self.primary.as_ref() == Some(&record.id) {
+                    self.primary = None;
+                    self.term += 1;
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &InstanceId) {
+        if let Some(id) = self.candidates.take(id) {
+            self.gone.insert(id);
+        }
+    }
+
+    /// The number of the current election, from 1.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// The primary of the current term, once it is sealed.
+    #[must_use]
+    pub fn primary(&self) -> Option<&InstanceId> {
+        self.primary.as_ref()
+    }
+
+    /// Those registered and not gone, the smallest first.
+    #[must_use]
+    pub fn candidates(&self) -> impl ExactSizeIterator<Item = &InstanceId> {
+        self.candidates.iter()
+    }
+
+    /// Whether the ID was ever registered.
+    #[must_use]
+    pub fn knows(&self, id: &InstanceId) -> bool {
+        self.candidates.contains(id) || self.gone.contains(id)
+    }
+
+    /// Whether the ID is registered and not gone.
+    #[must_use]
+    pub fn is_candidate(&self, id: &InstanceId) -> bool {
+        self.candidates.contains(id)
+    }
+
+    /// How many have ever registered.
+    #[must_use]
+    pub fn registered_count(&self) -> usize {
+        self.candidates.len() + self.gone.len()
+    }
+
+    /// When the first of them registered: from then on term 1 stays open for the window.
+    #[must_use]
+    pub fn opened_at(&self) -> Option<Time> {
+        self.opened_at
+    }
+
+    /// How many lines were not exactly one record. They change nothing.
+    #[must_use]
+    pub fn damaged_lines(&self) -> u64 {
+        self.damaged_lines
+    }
+
+    /// Whether a later version of this library has written to the journal, so that this one cannot tell who is primary.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        self.newer
+    }
+}

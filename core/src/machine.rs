@@ -1,0 +1,446 @@
+//! The election protocol as a machine without input and output: it asks for one system call and is told the reply.
+//!
+//! Whatever carries the calls out (the operating system, a simulated kernel under a model checker), this is the protocol.
+//!
+//! Why it is safe, step by step:
+//! - The journal is emptied only under its exclusive lock. Every instance holds the shared lock from before it registers
+//!   until it stops believing anything, so it is emptied only when nobody lives.
+//! - An instance claims its seat before its ID is in the journal, and gives it up after it has stopped believing that it is
+//!   primary. So an empty seat means: not primary, now or ever again, for an ID is never used twice while anyone lives.
+//! - `depose` is appended only for a primary whose seat was found empty.
+//! - Who is primary of a term follows from the journal alone, and its suffix never changes it.
+//! - No clock and no wait carries any of this: an early seal only means that fewer took part.
+
+use std::sync::Arc;
+
+use crate::call::{Access, Call, FileKind, Handle, Identity, Mode, Name, Reply, Time};
+use crate::error::{Cause, Fault};
+use crate::fold::Fold;
+use crate::id::InstanceId;
+use crate::logbook::{Event, Logbook, Writer};
+use crate::record::{Kind, Origin, RECORD_BYTES, Record};
+use crate::refusal::{self, admit, fault};
+use crate::role::{Role, Setup};
+use crate::step::{Step, Wait};
+
+/// How much of the journal is read at once, in bytes.
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// The election of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Machine {
+    setup: Arc<Setup>,
+    phase: Phase,
+    role: Role,
+    fold: Fold,
+    read_to: u64,
+    registered_at: Option<Time>,
+    logbook: Logbook,
+    now: Time,
+}
+
+/// What is about to be done; the journal's lock is held from `LockShared` on, the own seat from `ClaimSeat` on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    OpenDirectory { made: bool },
+    MakeDirectory,
+    InspectDirectory,
+    IdentifyFileSystem,
+    LockDirectory,
+    AwaitDirectory,
+    OpenJournal,
+    InspectJournal,
+    LockExclusive(Identity),
+    ReadLeftover(Identity, u64),
+    EmptyJournal(Identity),
+    ListSeats(Identity),
+    RemoveSeat(Identity, Name, Vec<Name>),
+    UnlockJournal(Identity),
+    LockShared(Identity),
+    AwaitCleaning(Identity),
+    CompareJournal(Identity),
+    ReopenJournal,
+    OpenSeat,
+    InspectSeat,
+    ClaimSeat,
+    ReadJournal,
+    Append { kind: Kind, term: u64, attempt: Attempt },
+    AwaitRegistrations(Time),
+    OpenRival(InstanceId),
+    ProbeRival(InstanceId),
+    CloseRival,
+    Settled,
+    Release,
+    Ended,
+}
+
+/// How far the append of a record has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Attempt {
+    First,
+    /// So many bytes of it were written: fill them up to a whole record, which restores the alignment.
+    Realign(usize),
+    Second,
+}
+
+impl Machine {
+    /// An instance that has done nothing yet.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let logbook = Logbook::new(setup.log.clone());
+        Self {
+            setup: Arc::new(setup),
+            phase: Phase::OpenDirectory { made: false },
+            role: Role::Undecided,
+            fold: Fold::default(),
+            read_to: 0,
+            registered_at: None,
+            logbook,
+            now: Time::default(),
+        }
+    }
+
+    /// What it is, as far as it knows. Primary from the reply that shows it until [`Machine::leave`] or a fault.
+    #[must_use]
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// What it has read of the journal.
+    #[must_use]
+    pub fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    /// What it was given.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Its part in realtime.log.
+    #[must_use]
+    pub fn logbook(&self) -> &Logbook {
+        &self.logbook
+    }
+
+    /// Takes an event: written at once where this instance is primary, else kept until it is or until another wrote it.
+    pub fn deliver(&mut self, event: Event) {
+        if !matches!(self.phase, Phase::Release | Phase::Ended) {
+            self.logbook.deliver(event);
+        }
+    }
+
+    /// Tells what kept realtime.log from being written, once; the events stay pending.
+    pub fn take_log_fault(&mut self) -> Option<Fault> {
+        self.logbook.take_fault()
+    }
+
+    /// Stops being primary, at once, and leaves with the calls that follow.
+    pub fn leave(&mut self) {
+        if matches!(self.phase, Phase::Release | Phase::Ended) {
+            return;
+        }
+        // The role goes before the seat does: whoever finds the seat empty may become primary.
+        self.role = Role::Left;
+        self.phase = if self.registered_at.is_some() {
+            Phase::Append { kind: Kind::Leave, term: self.fold.term(), attempt: Attempt::First }
+        } else {
+            Phase::Release
+        };
+    }
+
+    /// Ends a wait: looks again at what was waited for.
+    pub fn wake(&mut self, now: Time) {
+        self.now = now;
+        match &self.phase {
+            Phase::AwaitDirectory => self.phase = Phase::LockDirectory,
+            Phase::AwaitCleaning(journal) => self.phase = Phase::LockShared(*journal),
+            Phase::AwaitRegistrations(_) => self.phase = Phase::ReadJournal,
+            Phase::Settled => {
+                if let Role::Secondary { primary, .. } = &self.role
+                    && self.logbook.next(None).is_none()
+                {
+                    self.phase = Phase::ProbeRival(primary.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What it wants next. Asking changes nothing.
+    #[must_use]
+    pub fn next(&self) -> Step {
+        Step::Call(match &self.phase {
+            Phase::OpenDirectory { .. } => open(Handle::DIRECTORY, Name::Directory, Access::Directory),
+            Phase::MakeDirectory => Call::MakeDirectory,
+            Phase::InspectDirectory => Call::Inspect(Handle::DIRECTORY),
+            Phase::IdentifyFileSystem => Call::FileSystem(Handle::DIRECTORY),
+            Phase::LockDirectory => Call::Lock(Handle::DIRECTORY, Mode::Shared),
+            Phase::OpenJournal => open(Handle::JOURNAL, Name::Journal, Access::Append),
+            Phase::InspectJournal => Call::Inspect(Handle::JOURNAL),
+            Phase::LockExclusive(_) => Call::Lock(Handle::JOURNAL, Mode::Exclusive),
+            Phase::ReadLeftover(_, offset) => read_journal(*offset),
+            Phase::EmptyJournal(_) => Call::Truncate { handle: Handle::JOURNAL, size: 0 },
+            Phase::ListSeats(_) => Call::List,
+            Phase::RemoveSeat(_, seat, _) => Call::Remove(seat.clone()),
+            Phase::UnlockJournal(_) => Call::Unlock(Handle::JOURNAL),
+            Phase::LockShared(_) => Call::Lock(Handle::JOURNAL, Mode::Shared),
+            Phase::AwaitDirectory | Phase::AwaitCleaning(_) => return Step::Wait(Wait::Cleaning),
+            Phase::CompareJournal(_) => Call::Look(Name::Journal),
+            Phase::ReopenJournal => Call::Close(Handle::JOURNAL),
+            Phase::OpenSeat => open(Handle::SEAT, Name::Seat(self.setup.id.clone()), Access::Append),
+            Phase::InspectSeat => Call::Inspect(Handle::SEAT),
+            Phase::ClaimSeat => Call::Lock(Handle::SEAT, Mode::Exclusive),
+            Phase::ReadJournal => read_journal(self.read_to),
+            Phase::Append { kind, term, attempt } => {
+                let bytes: Arc<[u8]> = match attempt {
+                    Attempt::First | Attempt::Second => self.record(*kind, *term).encode().as_slice().into(),
+                    Attempt::Realign(written) => filler(*written).into(),
+                };
+                Call::Append { handle: Handle::JOURNAL, bytes }
+            }
+            Phase::AwaitRegistrations(until) => return Step::Wait(Wait::Registrations { until: *until }),
+            Phase::OpenRival(primary) => open(Handle::RIVAL, Name::Seat(primary.clone()), Access::Read),
+            Phase::ProbeRival(_) => Call::Lock(Handle::RIVAL, Mode::Shared),
+            Phase::CloseRival => Call::Close(Handle::RIVAL),
+            Phase::Settled => {
+                match (&self.role, self.logbook.next(writer(&self.role, &self.setup, self.read_to).as_ref())) {
+                    (_, Some(call)) => call,
+                    (Role::Secondary { primary, .. }, None) => return Step::Wait(Wait::Vacancy(primary.clone())),
+                    (_, None) => return Step::Wait(Wait::Nothing),
+                }
+            }
+            Phase::Release => Call::CloseAll,
+            Phase::Ended => return Step::Ended,
+        })
+    }
+
+    /// Takes the reply to the call that [`Machine::next`] asked for, and the time it came at, which only matters where
+    /// [`Call::is_timed`].
+    pub fn reply(&mut self, reply: Reply, now: Time) {
+        self.now = now;
+        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
+        self.phase = match self.advance(phase, reply) {
+            Ok(next) => next,
+            Err(fault) => {
+                if self.role != Role::Left {
+                    self.role = Role::Failed(fault);
+                }
+                Phase::Release
+            }
+        };
+    }
+
+    fn advance(&mut self, phase: Phase, reply: Reply) -> Result<Phase, Fault> {
+        Ok(match (phase, reply) {
+            (Phase::OpenDirectory { .. }, Reply::Done) => Phase::InspectDirectory,
+            (Phase::OpenDirectory { made: false }, Reply::Missing) => Phase::MakeDirectory,
+            (Phase::MakeDirectory, Reply::Done | Reply::Exists) => Phase::OpenDirectory { made: true },
+            (Phase::MakeDirectory, Reply::Missing) => return Err(fault(Name::Directory, "mkdir", Cause::NoDirectory)),
+            (Phase::InspectDirectory, Reply::Status(status)) => {
+                admit(&Name::Directory, FileKind::Directory, &status)?;
+                if self.setup.allow_any_file_system { Phase::LockDirectory } else { Phase::IdentifyFileSystem }
+            }
+            (Phase::IdentifyFileSystem, Reply::FileSystem(file_system)) => match file_system.refused() {
+                Some(refused) => return Err(fault(Name::Directory, "fstatfs", Cause::FileSystem(refused))),
+                None => Phase::LockDirectory,
+            },
+            (Phase::LockDirectory, Reply::Done) => Phase::OpenJournal,
+            (Phase::LockDirectory, Reply::Busy) => Phase::AwaitDirectory,
+
+            (Phase::OpenJournal, Reply::Done) => Phase::InspectJournal,
+            (Phase::InspectJournal, Reply::Status(status)) => {
+                admit(&Name::Journal, FileKind::Regular, &status)?;
+                Phase::LockExclusive(status.identity)
+            }
+            (Phase::LockExclusive(journal), Reply::Done) => Phase::ReadLeftover(journal, 0),
+            (Phase::LockExclusive(journal), Reply::Busy) => Phase::LockShared(journal),
+            (Phase::ReadLeftover(journal, offset), Reply::Bytes(bytes)) => match Origin::of(&bytes) {
+                Origin::Blank if bytes.len() == READ_BYTES => Phase::ReadLeftover(journal, offset + bytes.len() as u64),
+                Origin::Blank if offset == 0 && bytes.is_empty() => Phase::UnlockJournal(journal),
+                Origin::Blank | Origin::Ours => Phase::EmptyJournal(journal),
+                Origin::Newer => return Err(fault(Name::Journal, "read", Cause::Newer)),
+                Origin::Foreign => return Err(fault(Name::Journal, "read", Cause::Foreign)),
+            },
+            (Phase::EmptyJournal(journal), Reply::Done) => Phase::ListSeats(journal),
+            (Phase::ListSeats(journal), Reply::Names(seats)) => remove_seats(journal, seats),
+            (Phase::RemoveSeat(journal, _, rest), Reply::Done | Reply::Missing) => remove_seats(journal, rest),
+            (Phase::UnlockJournal(journal), Reply::Done) => Phase::LockShared(journal),
+            (Phase::LockShared(journal), Reply::Done) => Phase::CompareJournal(journal),
+            (Phase::LockShared(journal), Reply::Busy) => Phase::AwaitCleaning(journal),
+            (Phase::CompareJournal(journal), Reply::Status(status)) if status.identity == journal => Phase::OpenSeat,
+            (Phase::CompareJournal(_), Reply::Status(_) | Reply::Missing) => Phase::ReopenJournal,
+            (Phase::ReopenJournal, _) => Phase::OpenJournal,
+
+            (Phase::OpenSeat, Reply::Done) => Phase::InspectSeat,
+            (Phase::InspectSeat, Reply::Status(status)) => {
+                admit(&Name::Seat(self.setup.id.clone()), FileKind::Regular, &status)?;
+                Phase::ClaimSeat
+            }
+            (Phase::ClaimSeat, Reply::Done) => Phase::ReadJournal,
+            (Phase::ClaimSeat, Reply::Busy) => {
+                return Err(fault(Name::Seat(self.setup.id.clone()), "flock", Cause::IdInUse));
+            }
+
+            (Phase::ReadJournal, Reply::Bytes(bytes)) => {
+                if self.read_to == 0 && matches!(Origin::of(&bytes), Origin::Foreign) {
+                    return Err(fault(Name::Journal, "read", Cause::Foreign));
+                }
+                self.read_to += self.fold.read(&bytes) as u64;
+                if self.fold.is_newer() {
+                    return Err(fault(Name::Journal, "read", Cause::Newer));
+                }
+                if bytes.len() == READ_BYTES { Phase::ReadJournal } else { self.decide()? }
+            }
+            (Phase::Append { kind, term, attempt }, Reply::Wrote(written)) => {
+                self.appended(kind, term, attempt, written)?
+            }
+            // The departure is good manners: without its record, the others find the seat empty.
+            (Phase::Append { kind: Kind::Leave, .. }, _) => Phase::Release,
+
+            (Phase::OpenRival(primary), Reply::Done) => Phase::ProbeRival(primary),
+            (Phase::OpenRival(primary), Reply::Missing) => {
+                return Err(fault(Name::Seat(primary), "open", Cause::SeatMissing));
+            }
+            (Phase::ProbeRival(primary), Reply::Busy) => {
+                self.role = Role::Secondary { term: self.fold.term(), primary };
+                Phase::Settled
+            }
+            (Phase::ProbeRival(_), Reply::Done) => {
+                self.role = Role::Undecided;
+                Phase::CloseRival
+            }
+            (Phase::CloseRival, _) => append(Kind::Depose, self.fold.term()),
+
+            (Phase::Settled, reply) => {
+                let writer = writer(&self.role, &self.setup, self.read_to);
+                self.logbook.reply(writer.as_ref(), reply)?;
+                Phase::Settled
+            }
+            (Phase::Release, _) => Phase::Ended,
+            (phase, reply) => {
+                self.phase = phase;
+                return Err(self.unexpected(&reply));
+            }
+        })
+    }
+
+    /// What follows from the journal, read to its end.
+    fn decide(&mut self) -> Result<Phase, Fault> {
+        let id = &self.setup.id;
+        let Some(registered_at) = self.registered_at else {
+            return if self.fold.knows(id) {
+                Err(fault(Name::Journal, "read", Cause::IdUsed))
+            } else {
+                Ok(append(Kind::Register, self.fold.term()))
+            };
+        };
+        if !self.fold.is_candidate(id) {
+            let cause = if self.fold.knows(id) { Cause::Deposed } else { Cause::Lost };
+            return Err(fault(Name::Journal, "read", cause));
+        }
+        Ok(match self.fold.primary() {
+            None => self.close_or_await(registered_at),
+            Some(primary) if primary == id => {
+                self.role = Role::Primary { term: self.fold.term() };
+                Phase::Settled
+            }
+            Some(primary) => Phase::OpenRival(primary.clone()),
+        })
+    }
+
+    /// In an open term: seal it where nothing more is to be waited for.
+    fn close_or_await(&self, registered_at: Time) -> Phase {
+        // Another's clock may run ahead of ours, in a time namespace of its own: our own registration bounds the wait.
+        let until = self.fold.opened_at().map_or(registered_at, |at| at.min(registered_at)).after(self.setup.window);
+        let complete = self.setup.expect.is_some_and(|expected| self.fold.registered_count() >= expected);
+        if self.fold.term() > 1 || complete || self.now >= until {
+            append(Kind::Seal, self.fold.term())
+        } else {
+            Phase::AwaitRegistrations(until)
+        }
+    }
+
+    fn appended(&mut self, kind: Kind, term: u64, attempt: Attempt, written: usize) -> Result<Phase, Fault> {
+        let attempt = match attempt {
+            Attempt::First if written < RECORD_BYTES => Attempt::Realign(written),
+            Attempt::Realign(before) if written == filler(before).len() => Attempt::Second,
+            Attempt::First => {
+                return Ok(self.follow(kind));
+            }
+            Attempt::Second if written == RECORD_BYTES => {
+                return Ok(self.follow(kind));
+            }
+            Attempt::Realign(_) | Attempt::Second if kind == Kind::Leave => return Ok(Phase::Release),
+            Attempt::Realign(_) | Attempt::Second => return Err(fault(Name::Journal, "write", Cause::Short)),
+        };
+        Ok(Phase::Append { kind, term, attempt })
+    }
+
+    /// What comes after a record is in the journal. A seal may be appended without another look: it counts only for the
+    /// term it names, and only while that is open.
+    fn follow(&mut self, kind: Kind) -> Phase {
+        match kind {
+            Kind::Register => {
+                self.registered_at = Some(self.now);
+                if self.fold.primary().is_none() && (self.setup.window.is_zero() || self.fold.term() > 1) {
+                    append(Kind::Seal, self.fold.term())
+                } else {
+                    Phase::ReadJournal
+                }
+            }
+            Kind::Depose => append(Kind::Seal, self.fold.term() + 1),
+            Kind::Seal => Phase::ReadJournal,
+            Kind::Leave => Phase::Release,
+        }
+    }
+
+    fn record(&self, kind: Kind, term: u64) -> Record {
+        Record { kind, term, id: self.setup.id.clone(), at: self.now }
+    }
+
+    /// A reply that no step expects: most often a failure.
+    fn unexpected(&self, reply: &Reply) -> Fault {
+        match self.next() {
+            Step::Call(call) => refusal::of_reply(&call, reply, &self.setup.id, self.fold.primary()),
+            Step::Wait(_) | Step::Ended => fault(Name::Directory, "reply", Cause::Unexpected),
+        }
+    }
+}
+
+/// Whoever is primary writes to realtime.log.
+fn writer<'a>(role: &Role, setup: &'a Setup, journal_bytes: u64) -> Option<Writer<'a>> {
+    match *role {
+        Role::Primary { term } => Some(Writer { id: &setup.id, term, journal_bytes }),
+        _ => None,
+    }
+}
+
+fn open(handle: Handle, name: Name, access: Access) -> Call {
+    Call::Open { handle, name, access }
+}
+
+fn read_journal(offset: u64) -> Call {
+    Call::Read { handle: Handle::JOURNAL, offset, length: READ_BYTES }
+}
+
+fn append(kind: Kind, term: u64) -> Phase {
+    Phase::Append { kind, term, attempt: Attempt::First }
+}
+
+fn remove_seats(journal: Identity, mut seats: Vec<Name>) -> Phase {
+    match seats.pop() {
+        Some(seat) => Phase::RemoveSeat(journal, seat, seats),
+        None => Phase::UnlockJournal(journal),
+    }
+}
+
+/// What makes a record that came short whole again, as far as its length goes.
+fn filler(written: usize) -> Vec<u8> {
+    let mut bytes = vec![b' '; RECORD_BYTES - written];
+    if let Some(last) = bytes.last_mut() {
+        *last = b'\n';
+    }
+    bytes
+}

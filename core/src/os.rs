@@ -1,0 +1,365 @@
+//! The operating system behind the election.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use fs2::FileExt;
+use rustix::buffer::spare_capacity;
+use rustix::fs::{self, AtFlags, Mode as Permissions, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::call::{Access, Call, Failure, FileKind, Handle, Identity, Mode, Name, Reply, Status, Time};
+use crate::file_system::FileSystem;
+use crate::id::InstanceId;
+use crate::kernel::{Bell, Kernel, Monitor, Word};
+
+#[cfg(any(target_os = "solaris", target_os = "illumos"))]
+compile_error!("flock is emulated there by record locks, which two handles of one process both get");
+
+/// How often the processor is only offered to others before the first nap: those who race register within microseconds,
+/// and the shortest nap takes several times as long as it says.
+const YIELDS: u32 = 32;
+
+/// The first pause between two looks at the journal; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_micros(20);
+const PAUSE_MAX: Duration = Duration::from_millis(5);
+
+/// Where the files of an election lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The election directory.
+    pub directory: PathBuf,
+    /// realtime.log, which may be elsewhere.
+    pub log: PathBuf,
+}
+
+impl Paths {
+    /// Where a file of the election lies.
+    #[must_use]
+    pub fn of(&self, name: &Name) -> PathBuf {
+        match name {
+            Name::Directory => self.directory.clone(),
+            Name::Log(0) => self.log.clone(),
+            Name::Log(rotation) => {
+                let mut path = OsString::from(&self.log);
+                path.push(format!(".{rotation}"));
+                path.into()
+            }
+            name => self.directory.join(name.file_name()),
+        }
+    }
+}
+
+/// The files of one instance, opened relative to its election directory.
+#[derive(Debug)]
+pub struct Os {
+    paths: Paths,
+    files: Mutex<[Option<File>; Handle::COUNT]>,
+    watched: Arc<Mutex<Option<InstanceId>>>,
+    copy_guard: forkguard::atfork::Guard,
+    process: u32,
+    user: u32,
+}
+
+impl Os {
+    /// An instance's view of the election, with no file open yet.
+    #[must_use]
+    pub fn new(paths: Paths) -> Self {
+        Self {
+            paths,
+            files: Mutex::default(),
+            watched: Arc::default(),
+            copy_guard: forkguard::atfork::Guard::default(),
+            process: std::process::id(),
+            user: geteuid().as_raw(),
+        }
+    }
+
+    /// Runs with the open file behind a handle, for calls beyond those of [`Call`].
+    ///
+    /// # Errors
+    /// EBADF where the handle is not open, and what `run` returns.
+    pub fn with_file<R>(&self, handle: Handle, run: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
+        match self.files().get(usize::from(handle.0)) {
+            Some(Some(file)) => run(file),
+            _ => Err(Errno::BADF.into()),
+        }
+    }
+
+    /// Lets the handle stand for a file opened elsewhere.
+    pub fn adopt(&self, handle: Handle, file: File) {
+        if let Some(slot) = self.files().get_mut(usize::from(handle.0)) {
+            *slot = Some(file);
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, [Option<File>; Handle::COUNT]> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, name: &Name, access: Access) -> io::Result<File> {
+        // A device or pipe in the place of a file must not block the opening.
+        let always = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = always
+            | match access {
+                Access::Directory => OFlags::DIRECTORY | OFlags::RDONLY,
+                Access::Read => OFlags::RDONLY,
+                Access::Append => OFlags::RDWR | OFlags::APPEND | OFlags::CREATE,
+            };
+        let private = Permissions::RUSR | Permissions::WUSR;
+        self.at(name, |directory, path| fs::openat(directory, path, flags, private)).map(Into::into)
+    }
+
+    /// Names are resolved in the opened directory, whatever its path has come to mean; the log's has its own path.
+    fn at<R>(
+        &self,
+        name: &Name,
+        run: impl FnOnce(std::os::fd::BorrowedFd<'_>, &Path) -> rustix::io::Result<R>,
+    ) -> io::Result<R> {
+        use std::os::fd::AsFd;
+        match name {
+            Name::Directory | Name::Log(_) => Ok(run(fs::CWD, &self.paths.of(name))?),
+            name => self.with_file(Handle::DIRECTORY, |file| Ok(run(file.as_fd(), Path::new(&name.file_name()))?)),
+        }
+    }
+
+    fn carry_out(&self, call: &Call) -> io::Result<Reply> {
+        match call {
+            Call::Open { handle, name, access } => {
+                let file = self.open(name, *access)?;
+                self.adopt(*handle, file);
+            }
+            Call::Close(handle) => {
+                self.files().get_mut(usize::from(handle.0)).map(Option::take);
+            }
+            Call::CloseAll => *self.files() = Default::default(),
+            Call::MakeDirectory => fs::mkdir(&self.paths.directory, Permissions::RWXU)?,
+            Call::Inspect(handle) => {
+                return self.with_file(*handle, |file| Ok(Reply::Status(self.status(&fs::fstat(file)?))));
+            }
+            Call::FileSystem(handle) => return self.with_file(*handle, file_system),
+            Call::Look(name) => {
+                let stat = self.at(name, |directory, path| fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW))?;
+                return Ok(Reply::Status(self.status(&stat)));
+            }
+            Call::Lock(handle, mode) => self.with_file(*handle, |file| match mode {
+                Mode::Shared => FileExt::try_lock_shared(file),
+                Mode::Exclusive => FileExt::try_lock_exclusive(file),
+            })?,
+            Call::Unlock(handle) => self.with_file(*handle, FileExt::unlock)?,
+            Call::Read { handle, offset, length } => {
+                return self.with_file(*handle, |file| Ok(Reply::Bytes(read(file, *offset, *length)?)));
+            }
+            Call::Append { handle, bytes } => {
+                return self.with_file(*handle, |file| Ok(Reply::Wrote(rustix::io::write(file, bytes)?)));
+            }
+            Call::Truncate { handle, size } => self.with_file(*handle, |file| file.set_len(*size))?,
+            Call::Sync(handle) => self.with_file(*handle, File::sync_data)?,
+            Call::List => return Ok(Reply::Names(self.list_seats()?)),
+            Call::Remove(name) => self.at(name, |directory, path| fs::unlinkat(directory, path, AtFlags::empty()))?,
+            Call::Rename(from, to) => match from {
+                Name::Log(_) => fs::rename(self.paths.of(from), self.paths.of(to))?,
+                from => self.at(from, |directory, path| fs::renameat(directory, path, directory, to.file_name()))?,
+            },
+        }
+        Ok(Reply::Done)
+    }
+
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_lossless,
+        reason = "the types of these fields differ between systems"
+    )]
+    fn status(&self, stat: &Stat) -> Status {
+        Status {
+            identity: Identity { device: stat.st_dev as u64, inode: stat.st_ino as u64 },
+            kind: match fs::FileType::from_raw_mode(stat.st_mode) {
+                fs::FileType::Directory => FileKind::Directory,
+                fs::FileType::RegularFile => FileKind::Regular,
+                _ => FileKind::Other,
+            },
+            owned: stat.st_uid == self.user,
+            mode: stat.st_mode as u32 & 0o7777,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            links: stat.st_nlink as u64,
+        }
+    }
+
+    fn list_seats(&self) -> io::Result<Vec<Name>> {
+        self.with_file(Handle::DIRECTORY, |directory| {
+            let mut seats = Vec::new();
+            for entry in fs::Dir::read_from(directory)? {
+                seats.extend(entry?.file_name().to_str().ok().and_then(Name::parse_seat));
+            }
+            Ok(seats)
+        })
+    }
+}
+
+/// Reads up to `length` bytes, or as many as there are: a regular file gives no fewer.
+fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    // Most reads bring in a record or two of the many that there is room for: room that is not worth an allocation.
+    let mut start = [MaybeUninit::<u8>::uninit(); 8 * 1024];
+    let room = length.min(start.len());
+    let (read, _) = rustix::io::pread(file, &mut start[..room], offset)?;
+    let mut bytes = Vec::with_capacity(if read.len() < room { read.len() } else { length });
+    bytes.extend_from_slice(read);
+    if bytes.len() == room && room < length {
+        rustix::io::pread(file, spare_capacity(&mut bytes), offset + room as u64)?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(target_os = "linux")]
+fn file_system(file: &File) -> io::Result<Reply> {
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the width of this field differs between systems, the number has 32 bits"
+    )]
+    Ok(Reply::FileSystem(FileSystem(fs::fstatfs(file)?.f_type as u32)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn file_system(_file: &File) -> io::Result<Reply> {
+    Ok(Reply::FileSystem(FileSystem::UNKNOWN))
+}
+
+/// The reply that an I/O error is.
+#[must_use]
+pub fn reply_of(error: &io::Error) -> Reply {
+    match error.kind() {
+        io::ErrorKind::NotFound => Reply::Missing,
+        io::ErrorKind::AlreadyExists => Reply::Exists,
+        io::ErrorKind::WouldBlock => Reply::Busy,
+        _ => Reply::Failed(Failure(error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()))),
+    }
+}
+
+impl Kernel for Os {
+    type Monitor<T: Send + 'static> = StdMonitor<T>;
+    type Word = AtomicU64;
+
+    fn perform(&self, call: &Call) -> Reply {
+        loop {
+            match self.carry_out(call) {
+                Ok(reply) => return reply,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return reply_of(&error),
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        // Time since boot goes on while the machine sleeps, so that a window does not outlast a nap of the lid.
+        #[cfg(target_os = "linux")]
+        let clock = ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        let clock = ClockId::Monotonic;
+        let now = clock_gettime(clock);
+        let micros =
+            now.tv_sec.unsigned_abs().saturating_mul(1_000_000).saturating_add(now.tv_nsec.unsigned_abs() / 1000);
+        Time::from_micros(micros)
+    }
+
+    fn pause(&self, attempt: u32, until: Option<Time>) {
+        let Some(nap) = attempt.checked_sub(YIELDS) else { return thread::yield_now() };
+        let pause = PAUSE_MIN.saturating_mul(1 << nap.min(16)).min(PAUSE_MAX);
+        let left = until.map_or(Duration::MAX, |until| {
+            Duration::from_micros(until.as_micros().saturating_sub(self.now().as_micros()))
+        });
+        thread::sleep(pause.min(left));
+    }
+
+    fn watch(&self, seat: &InstanceId, bell: &Arc<StdMonitor<Bell>>) -> Result<(), Reply> {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.as_ref() == Some(seat) {
+            return Ok(());
+        }
+        let file = self.open(&Name::Seat(seat.clone()), Access::Read).map_err(|error| reply_of(&error))?;
+        let (bell, slot, seat) = (bell.clone(), self.watched.clone(), seat.clone());
+        // flock(2) cannot be waited for together with anything else, so a thread of its own blocks in it. Where the wait
+        // ends otherwise, it stays until the primary's seat is free, and holds nothing but this description of it.
+        let watch = {
+            let (slot, seat) = (slot, seat.clone());
+            move || {
+                while let Err(error) = FileExt::lock_shared(&file) {
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        break;
+                    }
+                }
+                let mut watched = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                if watched.as_ref() == Some(&seat) {
+                    *watched = None;
+                }
+                drop(watched);
+                Bell::ring(&*bell);
+            }
+        };
+        thread::Builder::new()
+            .name("single-primary".into())
+            .stack_size(64 * 1024)
+            .spawn(watch)
+            .map_err(|error| reply_of(&error))?;
+        *watched = Some(seat);
+        Ok(())
+    }
+
+    fn is_original(&self) -> bool {
+        !self.copy_guard.clone().detected_fork()
+    }
+
+    fn is_original_process(&self) -> bool {
+        self.is_original() && std::process::id() == self.process
+    }
+}
+
+/// [`Monitor`] of the standard library.
+#[derive(Debug, Default)]
+pub struct StdMonitor<T> {
+    value: Mutex<T>,
+    changed: Condvar,
+}
+
+impl<T: Send> Monitor<T> for StdMonitor<T> {
+    fn new(value: T) -> Self {
+        Self { value: Mutex::new(value), changed: Condvar::new() }
+    }
+
+    fn with<R>(&self, run: impl FnOnce(&mut T) -> R) -> R {
+        run(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn wait_while(&self, waiting: impl FnMut(&mut T) -> bool) {
+        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_while(value, waiting).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn notify_all(&self) {
+        self.changed.notify_all();
+    }
+}
+
+impl Word for AtomicU64 {
+    fn new(value: u64) -> Self {
+        Self::new(value)
+    }
+
+    fn load(&self) -> u64 {
+        self.load(Ordering::Acquire)
+    }
+
+    fn store(&self, value: u64) {
+        self.store(value, Ordering::Release);
+    }
+}

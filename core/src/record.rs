@@ -1,0 +1,179 @@
+//! The journal's records: 128 bytes of text each, written with one append.
+//!
+//! A power-of-two record at an aligned offset never crosses a page, so that it is written whole or not at all even when
+//! its writer is killed, and is never seen in part. What can still tear one (a full disk, a file-size limit) is caught by
+//! the checksum, and the newline lets a reader find the next good record.
+
+use crate::call::Time;
+use crate::id::InstanceId;
+
+/// The size of every record, in bytes, its newline included.
+pub const RECORD_BYTES: usize = 128;
+
+/// The first bytes of every record: the format and its version.
+pub(crate) const MAGIC: &str = "spj1";
+
+/// `MAGIC` without its version.
+const FORMAT: &[u8] = b"spj";
+
+/// Where the checksum stands: eight hexadecimal digits before the newline.
+const CHECKSUM_AT: usize = RECORD_BYTES - 9;
+
+/// One entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// What is recorded.
+    pub kind: Kind,
+    /// The term it speaks of.
+    pub term: u64,
+    /// The instance that wrote it.
+    pub id: InstanceId,
+    /// When, on the clock that counts from boot.
+    pub at: Time,
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The writer takes part from here on.
+    Register,
+    /// Registration of the term is closed: the smallest candidate is primary.
+    Seal,
+    /// The seat of the term's primary was found empty.
+    Depose,
+    /// The writer departs in good order.
+    Leave,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Register, Self::Seal, Self::Depose, Self::Leave];
+
+    /// The word that stands in the record.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Seal => "seal",
+            Self::Depose => "depose",
+            Self::Leave => "leave",
+        }
+    }
+}
+
+/// What the end of a line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// A record that holds, with the number of bytes of damage that stood before it on its line.
+    Record(Record, usize),
+    /// A record of a later version of this format.
+    Newer,
+    /// Anything else.
+    Damage,
+}
+
+impl Record {
+    /// The record as it stands in the journal.
+    #[must_use]
+    pub fn encode(&self) -> [u8; RECORD_BYTES] {
+        let mut bytes = [b' '; RECORD_BYTES];
+        let mut end = 0;
+        // Magic 4, kind at most 8, term at most 20, ID at most 64, time at most 17 digits (3,000 years), four spaces: 117.
+        let mut field = |text: &str| {
+            bytes[end..end + text.len()].copy_from_slice(text.as_bytes());
+            end += text.len() + 1;
+        };
+        field(MAGIC);
+        field(self.kind.word());
+        field(itoa::Buffer::new().format(self.term));
+        field(self.id.as_str());
+        field(itoa::Buffer::new().format(self.at.as_micros().min(99_999_999_999_999_999)));
+        let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
+        for (digit, shift) in bytes[CHECKSUM_AT..].iter_mut().zip((0..32).step_by(4).rev()) {
+            *digit = b"0123456789abcdef"[(checksum >> shift & 0xf) as usize];
+        }
+        bytes[RECORD_BYTES - 1] = b'\n';
+        bytes
+    }
+
+    /// Reads what [`Record::encode`] wrote, and nothing else.
+    #[must_use]
+    pub fn decode(bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
+        let mut rest = &bytes[..CHECKSUM_AT];
+        let mut field = || {
+            let (field, behind) = rest.split_at(rest.iter().position(|&byte| byte == b' ')?);
+            rest = &behind[1..];
+            Some(field)
+        };
+        if field()? != MAGIC.as_bytes() {
+            return None;
+        }
+        let word = field()?;
+        let record = Self {
+            kind: Kind::ALL.into_iter().find(|kind| kind.word().as_bytes() == word)?,
+            term: decimal(field()?)?,
+            id: InstanceId::new(std::str::from_utf8(field()?).ok()?).ok()?,
+            at: Time::from_micros(decimal(field()?)?),
+        };
+        // The encoding is unique: a record that would not be written like this was not written by us.
+        (record.encode() == *bytes).then_some(record)
+    }
+
+    /// Reads a line by its last 128 bytes, its newline included: what stands before them is a torn predecessor.
+    pub(crate) fn read_line(line: &[u8]) -> Line {
+        let excess = line.len().saturating_sub(RECORD_BYTES);
+        let last = <&[u8; RECORD_BYTES]>::try_from(&line[excess..]).ok();
+        if let Some(record) = last.and_then(Self::decode) {
+            Line::Record(record, excess)
+        } else if starts_newer(line) || last.is_some_and(|last| starts_newer(last)) {
+            Line::Newer
+        } else {
+            Line::Damage
+        }
+    }
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|&digit| digit <= 9)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
+/// Whether the bytes start like a record of a later version.
+fn starts_newer(bytes: &[u8]) -> bool {
+    let Some(rest) = bytes.strip_prefix(FORMAT) else { return false };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (1..=9).contains(&digits) && rest.get(digits) == Some(&b' ') && rest[..digits] != MAGIC.as_bytes()[FORMAT.len()..]
+}
+
+/// Whose file a journal is that nobody living holds, as far as its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nothing but zeros, or nothing at all: what a power loss leaves.
+    Blank,
+    /// Ours, possibly damaged.
+    Ours,
+    /// A later version's.
+    Newer,
+    /// Someone else's: never to be touched.
+    Foreign,
+}
+
+impl Origin {
+    /// Judges a chunk from the start of the journal, or from behind nothing but zeros.
+    pub(crate) fn of(chunk: &[u8]) -> Self {
+        let Some(first) = chunk.iter().position(|&byte| byte != 0) else { return Self::Blank };
+        let text = &chunk[first..];
+        if starts_newer(text) {
+            return Self::Newer;
+        }
+        let start = format!("{MAGIC} ");
+        if first.is_multiple_of(RECORD_BYTES)
+            && text[..text.len().min(start.len())] == start.as_bytes()[..text.len().min(start.len())]
+        {
+            return Self::Ours;
+        }
+        let mut lines = chunk.split_inclusive(|&byte| byte == b'\n');
+        if lines.any(|line| matches!(Record::read_line(line), Line::Record(..))) { Self::Ours } else { Self::Foreign }
+    }
+}

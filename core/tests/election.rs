@@ -1,0 +1,72 @@
+//! Elections on real files, within one process.
+
+use std::time::Duration;
+
+use single_primary::{Election, InstanceId, Options, Recorded, Role};
+
+type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+fn options(directory: &std::path::Path, id: &str) -> Options {
+    Election::options(directory.join("election")).id(InstanceId::new(id).expect("a valid ID")).window(Duration::ZERO)
+}
+
+#[test]
+fn a_lone_instance_is_primary_and_writes() -> Result {
+    let directory = tempfile::tempdir()?;
+    let election = options(directory.path(), "a").join()?;
+    assert!(election.is_primary());
+    assert_eq!(election.role(), Role::Primary { term: 1 });
+    assert_eq!(election.record("one", "{\"x\":1}")?, Recorded::Written);
+    assert_eq!(election.record("one", "{\"x\":1}")?, Recorded::Written);
+    let log = std::fs::read_to_string(directory.path().join("election/realtime.log"))?;
+    assert_eq!(log, "{\"event\":\"one\",\"term\":1,\"primary\":\"a\",\"payload\":{\"x\":1}}\n");
+    Ok(())
+}
+
+#[test]
+fn four_instances_on_one_thread_elect_by_polling() -> Result {
+    let directory = tempfile::tempdir()?;
+    let started =
+        ["d", "b", "c", "a"].map(|id| options(directory.path(), id).window(Duration::from_mins(1)).expect(4).start());
+    let elections: Vec<_> = started.into_iter().collect::<Result<_, _>>()?;
+    while elections.iter().any(|election| election.role() == Role::Undecided) {
+        for election in &elections {
+            election.record("early", "null")?;
+        }
+    }
+    let primaries: Vec<_> =
+        elections.iter().filter(|election| election.is_primary()).map(|election| election.id().as_str()).collect();
+    assert_eq!(primaries, ["a"]);
+    Ok(())
+}
+
+#[test]
+fn a_wait_ends_when_the_primary_goes_and_what_was_pending_is_written() -> Result {
+    let directory = tempfile::tempdir()?;
+    let first = options(directory.path(), "a").join()?;
+    let second = options(directory.path(), "b").join()?;
+    assert_eq!(second.record("e", "1")?, Recorded::Pending);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| second.wait());
+        assert!(!second.is_primary());
+        drop(first);
+        assert_eq!(waiting.join().expect("no panic"), Ok(2));
+    });
+    assert_eq!(second.pending(), 0);
+    assert!(second.is_primary());
+    Ok(())
+}
+
+#[test]
+fn another_thread_ends_a_wait_by_leaving() -> Result {
+    let directory = tempfile::tempdir()?;
+    let _first = options(directory.path(), "a").join()?;
+    let second = options(directory.path(), "b").join()?;
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| second.wait());
+        second.leave().expect("nothing keeps it");
+        let error = waiting.join().expect("no panic").expect_err("it has left");
+        assert_eq!(error.cause(), &single_primary::Cause::Left);
+    });
+    Ok(())
+}
