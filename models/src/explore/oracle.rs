@@ -1,0 +1,121 @@
+//! Independent readers of the journal and of realtime.log: they share no code with the election.
+//!
+//! They take the files as text, split it at blanks, and know nothing of the codec or the fold. They need not withstand
+//! damage that nobody does in a model.
+
+/// What the journal says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The term that is open or has a primary.
+    pub term: u64,
+    /// Its primary, once it is sealed.
+    pub primary: Option<String>,
+    /// Every term that was sealed, with its primary.
+    pub terms: Vec<(u64, String)>,
+    /// How many bytes the journal has.
+    pub bytes: usize,
+}
+
+impl History {
+    /// The primary of a term, if it was sealed.
+    #[must_use]
+    pub fn primary_of(&self, term: u64) -> Option<&str> {
+        self.terms.iter().find(|(sealed, _)| *sealed == term).map(|(_, primary)| primary.as_str())
+    }
+}
+
+/// Reads the journal.
+#[must_use]
+pub fn history(journal: &[u8]) -> History {
+    let text = String::from_utf8_lossy(journal);
+    let mut history = History { term: 1, bytes: journal.len(), ..History::default() };
+    let mut ever: Vec<&str> = Vec::new();
+    let mut present: Vec<&str> = Vec::new();
+    let mut primary: Option<&str> = None;
+    // The last line counts only with its newline.
+    for line in text.split('\n').rev().skip(1).collect::<Vec<_>>().into_iter().rev() {
+        // Behind a torn record, the next one is the last 127 characters of the line.
+        let record = line.get(line.len().saturating_sub(127)..).unwrap_or_default();
+        let words: Vec<&str> = record.split_whitespace().collect();
+        let ["spj1", kind, term, id, _, check] = words[..] else { continue };
+        if record.len() != 127 || check.len() != 8 {
+            continue;
+        }
+        let is_current = term.parse() == Ok(history.term);
+        let mut ended = false;
+        match kind {
+            "register" if !ever.contains(&id) => {
+                ever.push(id);
+                present.push(id);
+            }
+            "seal" if is_current && primary.is_none() => {
+                primary = present.iter().copied().min();
+                history.terms.extend(primary.map(|primary| (history.term, primary.to_owned())));
+            }
+            "depose" if is_current && primary.is_some() => {
+                present.retain(|other| Some(*other) != primary);
+                ended = true;
+            }
+            "leave" => {
+                present.retain(|other| *other != id);
+                ended = primary == Some(id);
+            }
+            _ => {}
+        }
+        if ended {
+            primary = None;
+            history.term += 1;
+        }
+    }
+    history.primary = primary.map(str::to_owned);
+    history
+}
+
+/// What is in realtime.log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// How many entries each event has.
+    pub counts: Vec<(String, usize)>,
+    /// How many whole lines are not exactly one entry.
+    pub garbled: usize,
+}
+
+impl Entries {
+    /// How many entries an event has.
+    #[must_use]
+    pub fn of(&self, event: &str) -> usize {
+        self.counts.iter().find(|(id, _)| id == event).map_or(0, |(_, count)| *count)
+    }
+
+    /// Takes in those of another file.
+    pub fn add(&mut self, other: &Self) {
+        for (event, count) in &other.counts {
+            match self.counts.iter_mut().find(|(id, _)| id == event) {
+                Some((_, sum)) => *sum += count,
+                None => self.counts.push((event.clone(), *count)),
+            }
+        }
+        self.garbled += other.garbled;
+    }
+}
+
+/// Reads a log.
+#[must_use]
+pub fn entries(log: &[u8]) -> Entries {
+    let text = String::from_utf8_lossy(log);
+    let mut entries = Entries::default();
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let parts: Vec<&str> = line.split("{\"event\":\"").collect();
+        let event = match parts[..] {
+            ["", entry] if entry.trim_end().ends_with('}') => entry.split('"').next(),
+            _ => None,
+        };
+        match event {
+            Some(event) => {
+                entries.add(&Entries { counts: vec![(event.to_owned(), 1)], garbled: 0 });
+            }
+            None => entries.garbled += 1,
+        }
+    }
+    entries
+}

@@ -1,0 +1,80 @@
+//! Which spaces are looked at for a protocol.
+
+use std::time::Duration;
+
+use crate::explore::space::Space;
+use crate::zoo::Protocol;
+
+/// The spaces that together make a check of a protocol, the small ones first, since most mistakes show there already.
+#[must_use]
+pub fn plan(protocol: &'static Protocol, registrants: usize, crashes: u8, restarts: u8) -> Vec<Space> {
+    let needs = protocol.needs;
+    let count = |needed: usize| u8::try_from(needed).unwrap_or(u8::MAX);
+    if protocol.name == "journal" {
+        return journal(protocol, registrants, crashes, restarts);
+    }
+    if protocol.broken_by.is_some() {
+        // The fewest that break it, so that the counterexample is as short as there is.
+        return vec![Space {
+            about: "what breaks it",
+            per_process: needs.instances_per_process,
+            crashes: count(needs.crashes),
+            errors: count(needs.io_errors),
+            leaves: count(needs.leaves),
+            ..Space::race(protocol, needs.instances)
+        }];
+    }
+    vec![Space { about: "crashes", crashes, restarts, ..Space::race(protocol, registrants) }]
+}
+
+fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restarts: u8) -> Vec<Space> {
+    let race = |at_most: usize| Space::race(protocol, registrants.min(at_most));
+    let mut rotating = Space { about: "a log that is rotated", crashes: crashes.min(1), events: 2, ..race(2) };
+    rotating.log.rotate_bytes = 1;
+    let mut trimming =
+        Space { about: "secondaries that look for their events", crashes: crashes.min(1), events: 1, ..race(2) };
+    trimming.log.trim_pending = 1;
+    let mut spaces = vec![
+        Space { about: "entries over failovers", crashes: crashes.min(3), events: 1, ..race(3) },
+        Space { about: "failing and short calls", crashes: crashes.min(1), errors: 1, ..race(3) },
+        Space { about: "departures", crashes: crashes.min(1), leaves: 1, ..race(3) },
+        Space {
+            about: "entries over failures, torn tails and departures",
+            crashes: crashes.min(1),
+            errors: 1,
+            leaves: 1,
+            events: 1,
+            ..race(2)
+        },
+        Space { about: "two joins under one ID", ids: vec!["b", "b", "c"], crashes: crashes.min(1), ..race(3) },
+        Space { about: "two instances in one process", per_process: 2, crashes: crashes.min(2), ..race(3) },
+        Space { about: "no window", window: Duration::ZERO, crashes: crashes.min(2), ..race(3) },
+        Space {
+            about: "no directory yet, every order of calls",
+            directory: false,
+            reduce: false,
+            crashes: crashes.min(2),
+            events: 1,
+            ..race(2)
+        },
+        rotating,
+        trimming,
+    ];
+    if restarts > 0 {
+        spaces.push(Space {
+            about: "restarts with a fresh ID",
+            crashes: crashes.min(3),
+            restarts,
+            ..race(if restarts > 1 { 2 } else { 3 })
+        });
+        spaces.push(Space {
+            about: "restarts that try a used ID",
+            crashes: crashes.min(2),
+            restarts: restarts.min(2),
+            reuse_ids: true,
+            ..race(2)
+        });
+    }
+    spaces.push(Space { about: "crashes", crashes, ..race(usize::MAX) });
+    spaces
+}

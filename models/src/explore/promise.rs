@@ -1,0 +1,183 @@
+//! What is promised, and whether a state keeps it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::explore::world::{Action, Actor, State, World, event_of, is_failure};
+use crate::participant::{Belief, Participant, Step};
+
+/// A promise of the election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Promise {
+    /// S1: at most one instance is primary.
+    SinglePrimary,
+    /// S2: nobody is primary by way of an error.
+    FailsClosed,
+    /// S3: whoever is primary is the smallest of those registered and not gone, as the journal shows.
+    Deterministic,
+    /// S4: a living primary stays primary.
+    Stable,
+    /// S5: terms rise.
+    TermsRise,
+    /// E1: one entry per event, not more, and not less once there is nothing left to do.
+    OneEntry,
+    /// L1, L2: while an instance lives and nothing more goes wrong, there comes to be a primary.
+    Someone,
+}
+
+impl Promise {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::SinglePrimary,
+        Self::FailsClosed,
+        Self::Deterministic,
+        Self::Stable,
+        Self::TermsRise,
+        Self::OneEntry,
+        Self::Someone,
+    ];
+
+    /// What a state that breaks it shows.
+    #[must_use]
+    pub fn broken(self) -> &'static str {
+        match self {
+            Self::SinglePrimary => "two instances believe to be primary at the same moment",
+            Self::FailsClosed => "an instance takes itself for primary because a call failed",
+            Self::Deterministic => "an instance is primary that the journal does not show as primary of its term",
+            Self::Stable => "a living primary was unseated: the journal has gone on without it",
+            Self::TermsRise => "an instance is primary of a term that is not above the last one",
+            Self::OneEntry => "an event has more or less than one entry in realtime.log",
+            Self::Someone => "an instance lives, nothing more goes wrong, and yet nobody will ever be primary",
+        }
+    }
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::SinglePrimary => "S1 single primary",
+            Self::FailsClosed => "S2 fails closed",
+            Self::Deterministic => "S3 deterministic",
+            Self::Stable => "S4 stable",
+            Self::TermsRise => "S5 terms rise",
+            Self::OneEntry => "E1 exactly one entry",
+            Self::Someone => "L1 someone",
+        })
+    }
+}
+
+/// Notes in a new state which promise the action broke, as far as that shows at once.
+pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, action: Action, after: &mut State) {
+    let mut primaries = 0;
+    let mut newcomer = None;
+    for slot in world.slots() {
+        if let Belief::Primary { term } = *world.belief_of(after, slot) {
+            primaries += 1;
+            if !matches!(world.belief_of(before, slot), Belief::Primary { .. }) {
+                newcomer = Some((slot, term));
+            }
+        }
+    }
+    let ours = world.space().protocol.name == "journal";
+    let history = if ours { world.history(after) } else { None };
+    let term_before = match history {
+        Some(history) if history.bytes == 0 => 0,
+        _ => before.highest_term(),
+    };
+    let term_after = newcomer.map_or(term_before, |(_, term)| term);
+    after.breach = if primaries > 1 {
+        Some(Promise::SinglePrimary)
+    } else if newcomer.is_some() && was_failure(world, before, action) {
+        Some(Promise::FailsClosed)
+    } else if ours && newcomer.is_some() && term_after <= term_before {
+        Some(Promise::TermsRise)
+    } else if primaries > 0 && ours {
+        disagreement(world, after)
+    } else {
+        None
+    };
+    if after.breach.is_none() && ours && world.space().events > 0 {
+        let entries = world.entries(after);
+        if entries.garbled > 0 || entries.counts.iter().any(|(_, count)| *count > 1) {
+            after.breach = Some(Promise::OneEntry);
+        }
+    }
+    if ours {
+        after.set_highest_term(term_after);
+    }
+}
+
+fn was_failure<P: Participant + 'static>(world: &World<P>, before: &State, action: Action) -> bool {
+    matches!(action, Action::Fail(_))
+        || matches!(action, Action::Go(_) | Action::Over(_))
+            && world.space().errors > 0
+            && world.call_of(before, action).0.is_some_and(|(_, reply)| is_failure(&reply))
+}
+
+/// What an independent reader of the journal objects to a primary.
+fn disagreement<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
+    let history = world.history(state);
+    world.slots().find_map(|slot| {
+        let Belief::Primary { term } = *world.belief_of(state, slot) else { return None };
+        let id = world.id_of(state, slot).map(single_primary::InstanceId::as_str);
+        let sealed = history.and_then(|history| history.primary_of(term));
+        let current = history.and_then(|history| history.primary.as_deref());
+        if id != sealed {
+            Some(Promise::Deterministic)
+        } else if id != current {
+            Some(Promise::Stable)
+        } else {
+            None
+        }
+    })
+}
+
+/// The promise that a state breaks: what the last action broke, or what shows because nothing more will happen of itself.
+pub fn broken<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
+    if state.breach.is_some() {
+        return state.breach;
+    }
+    if !is_at_rest(world, state) {
+        return None;
+    }
+    if !world.has_primary(state) {
+        let someone = world.slots().any(|slot| takes_part(world, state, slot));
+        return someone.then_some(Promise::Someone);
+    }
+    if world.space().events == 0 || world.space().protocol.name != "journal" {
+        return None;
+    }
+    let mut actions = Vec::new();
+    world.possible(state, &mut actions);
+    if actions.iter().any(|action| matches!(action, Action::Deliver(..))) {
+        return None;
+    }
+    let entries = world.entries(state);
+    let all = (0..world.space().events).all(|event| entries.of(&event_of(event).id) == 1);
+    (!all).then_some(Promise::OneEntry)
+}
+
+/// Whether an instance is alive and wants to take part.
+pub(super) fn takes_part<P: Participant + 'static>(world: &World<P>, state: &State, slot: u8) -> bool {
+    let (actor, facts) = world.actor_of(state, slot);
+    matches!(actor, Actor::Running(_)) && !matches!(facts.belief, Belief::Left | Belief::Failed(_))
+}
+
+/// Whether nothing more will happen unless something goes wrong or arrives: every instance waits, each may look as often
+/// as it likes and finds nothing new, and no deadline is left.
+pub(super) fn is_at_rest<P: Participant + 'static>(world: &World<P>, state: &State) -> bool {
+    let calls = |slot: u8| matches!(world.actor_of(state, slot).1.step, Step::Call(_));
+    if world.slots().any(calls) || world.is_clock_exhausted(state) {
+        return false;
+    }
+    let mut actions = Vec::new();
+    world.possible(state, &mut actions);
+    !actions.into_iter().filter(|action| goes_on_by_itself(*action)).any(|action| world.after(state, action).is_some())
+}
+
+/// Whether an action is one that happens sooner or later where nothing goes wrong.
+pub(super) fn goes_on_by_itself(action: Action) -> bool {
+    matches!(action, Action::Go(_) | Action::Over(_) | Action::Tick)
+}

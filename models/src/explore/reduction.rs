@@ -1,0 +1,137 @@
+//! Which calls need not be interleaved with other instances' calls, since nobody can tell in which order they were made.
+//!
+//! Where an instance's next call is one of these, only this instance goes on: its call, its death, its failing. That leaves
+//! out orders of calls, no outcome of them:
+//!
+//! - The call commutes with whatever any other instance can do before it: neither finds out about the other.
+//! - A death before the call is a death after it, because the call changes nothing that outlasts the instance and that
+//!   anyone looks at; or the death before it is kept because the run of such calls began with something optional.
+//! - No belief changes by it, so that no promise is judged differently in between.
+//! - Each instance makes only finitely many such calls in a row, so that no other is put off for ever.
+//!
+//! The argument for each kind of call stands beside it below.
+//!
+//! Two things more leave out states that nobody can tell apart. Of a record in the journal, the election looks only at what
+//! its fold makes of it: see `canonicalize`. And an instance that waits for registrations reads on from where it stopped,
+//! whatever ends its wait: having looked in vain any number of times makes no difference, so each is taken to have looked.
+//!
+//! All of this is checked, too: the tests compare verdicts and final states with and without the reduction.
+
+use single_primary::call::{Call as ElectionCall, Handle, Mode, Name, Time};
+use single_primary::{Fold, InstanceId, Kind, RECORD_BYTES, Record};
+
+use crate::call::Call;
+use crate::explore::world::{State, World};
+use crate::kernel::Description;
+use crate::participant::{Belief, Participant, Step, Wait};
+
+/// Takes away from a journal what its fold does not tell: the last record altogether, where the fold is the same without it,
+/// else its author and time, where it is the same with others. Readers hold the fold of what they have read and nothing
+/// else of it, so that they go on alike.
+pub(super) fn canonicalize(journal: &mut Vec<u8>) {
+    let Some(at) = journal.len().checked_sub(RECORD_BYTES) else { return };
+    if !at.is_multiple_of(RECORD_BYTES) {
+        return;
+    }
+    let last = <&[u8; RECORD_BYTES]>::try_from(&journal[at..]).ok();
+    let Some(record) = last.and_then(Record::decode) else { return };
+    let mut before = Fold::default();
+    if before.read(&journal[..at]) < at {
+        return;
+    }
+    let with = |record: &Record| {
+        let mut fold = before.clone();
+        fold.apply(record);
+        fold
+    };
+    let after = with(&record);
+    let anyone = InstanceId::new("anyone").expect("letters make an ID");
+    let anonymous = Record { id: anyone, at: Time::default(), ..record };
+    if after == before {
+        journal.truncate(at);
+    } else if matches!(record.kind, Kind::Seal | Kind::Depose) && with(&anonymous) == after {
+        journal.truncate(at);
+        journal.extend_from_slice(&anonymous.encode());
+    }
+}
+
+/// Lets every instance that waits for registrations have looked, where it goes on to wait. All had looked before the last
+/// action, so that only a file that it changed shows anything new, but to the instance that acted.
+pub(super) fn look_in_vain<P: Participant + 'static>(
+    world: &World<P>,
+    before: &State,
+    state: &mut State,
+    acted: Option<u8>,
+) {
+    let new_to_all = !before.has_same_files(state);
+    for slot in world.slots().filter(|slot| new_to_all || acted == Some(*slot)) {
+        if let Step::Wait(wait @ Wait::Change(Some(_))) = &world.actor_of(state, slot).1.step {
+            let looked = world.looked(state, slot);
+            if world.actor_of(&looked, slot).1.step == Step::Wait(wait.clone()) {
+                *state = looked;
+            }
+        }
+    }
+}
+
+/// The first instance whose next call need not be interleaved.
+pub(super) fn alone<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<u8> {
+    world.slots().find(|slot| {
+        let facts = world.actor_of(state, *slot).1;
+        match &facts.step {
+            Step::Call(Call::Election(call)) => is_alone(world, state, *slot, call, &facts.belief),
+            _ => false,
+        }
+    })
+}
+
+fn is_alone<P: Participant + 'static>(
+    world: &World<P>,
+    state: &State,
+    slot: u8,
+    call: &ElectionCall,
+    belief: &Belief,
+) -> bool {
+    // Joins under one ID meet at its seat.
+    let space = world.space();
+    let ids_differ = !space.reuse_ids && (1..space.ids.len()).all(|at| !space.ids[..at].contains(&space.ids[at]));
+    // Without secondaries that look for their events, only a primary has anything to do with realtime.log.
+    let log_is_private = space.log.trim_pending > usize::from(space.events) && matches!(belief, Belief::Primary { .. });
+    match call {
+        // Nobody locks the directory exclusively, and it stays as it is once it is there.
+        ElectionCall::Open { name: Name::Directory, .. } => space.directory,
+        ElectionCall::Inspect(Handle::DIRECTORY)
+        | ElectionCall::FileSystem(Handle::DIRECTORY)
+        | ElectionCall::Lock(Handle::DIRECTORY, Mode::Shared) => true,
+        // The journal is created by whoever is first, and nobody removes it; of what it is, only what stays is looked at.
+        ElectionCall::Open { name: Name::Journal, .. } | ElectionCall::Look(Name::Journal) => true,
+        ElectionCall::Inspect(Handle::JOURNAL) => true,
+        // Whoever holds the journal's exclusive lock is alone with it and with the seats in the directory: all others are
+        // before their shared lock, or are gone.
+        ElectionCall::Read { handle: Handle::JOURNAL, .. } => holds_exclusively(world, state, slot),
+        ElectionCall::List => holds_exclusively(world, state, slot),
+        // A seat is looked for by others only once its ID is registered, and removed only while nobody lives.
+        ElectionCall::Open { handle: Handle::SEAT, .. } | ElectionCall::Inspect(Handle::SEAT) => ids_differ,
+        ElectionCall::Lock(Handle::SEAT, Mode::Exclusive) => ids_differ,
+        // The seat of a primary was there before its ID was in the journal. What is held on it is a shared lock, which only
+        // a join under the same ID would meet.
+        ElectionCall::Open { handle: Handle::RIVAL, .. } | ElectionCall::Close(Handle::RIVAL) => ids_differ,
+        // The log is one primary's at a time. A death between its calls is one without the events that led to them.
+        ElectionCall::Open { handle: Handle::LOG, .. }
+        | ElectionCall::Close(Handle::LOG)
+        | ElectionCall::Inspect(Handle::LOG)
+        | ElectionCall::Read { handle: Handle::LOG, .. }
+        | ElectionCall::Append { handle: Handle::LOG, .. }
+        | ElectionCall::Truncate { handle: Handle::LOG, .. }
+        | ElectionCall::Sync(Handle::LOG)
+        | ElectionCall::Rename(Name::Log(_), Name::Log(_)) => log_is_private,
+        _ => false,
+    }
+}
+
+fn holds_exclusively<P: Participant + 'static>(world: &World<P>, state: &State, slot: u8) -> bool {
+    let own = Description { instance: slot, handle: Handle::JOURNAL };
+    world
+        .inode_behind(state, slot, Handle::JOURNAL)
+        .is_some_and(|journal| journal.locks().any(|lock| lock == (own, Mode::Exclusive)))
+}

@@ -1,0 +1,16 @@
+//! Proves the election and shows that its proofs could have failed: a simulated kernel, checkers over it, and a zoo of
+//! broken protocols that every checker must refute.
+
+pub mod call;
+#[cfg(feature = "checkers")]
+pub mod explore;
+pub mod kernel;
+pub mod participant;
+pub mod real;
+pub mod script;
+#[cfg(feature = "checkers")]
+pub mod story;
+#[cfg(feature = "checkers")]
+pub mod threads;
+pub mod verdict;
+pub mod zoo;

@@ -1,0 +1,208 @@
+//! Counterexamples for people: what was called, on which file, what came back, and what the instance believes after it.
+
+mod page;
+mod phrase;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use single_primary::call::{Call as ElectionCall, Failure, Handle, Mode, Name, Reply as ElectionReply, Time};
+
+use crate::call::{Call, Reply};
+use crate::kernel::{Caller, Directory, Fate, Files, Inode, Inodes, Memory, Objects, exit, perform};
+use crate::participant::Belief;
+use crate::verdict::{Moment, Report, What};
+use crate::zoo;
+
+pub use page::page;
+
+/// A counterexample, step by step.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// The protocol's name.
+    pub protocol: String,
+    /// How the protocol elects.
+    pub summary: String,
+    /// Which promise is broken at the end.
+    pub why: String,
+    /// How many instances take part.
+    pub instances: usize,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// Something that happens to one instance.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The instance, by its number among all.
+    pub instance: u8,
+    /// Whether it happens to all of them.
+    pub to_all: bool,
+    /// What it does, or what is done to it.
+    pub what: String,
+    /// What came back, where something was asked.
+    pub result: String,
+    /// What the instance believes afterwards.
+    pub belief: Belief,
+    /// What a file came to say, by its name, where this changed it.
+    pub change: Option<(String, String)>,
+    /// The locks held after it: by which instance, on which file, and in which mode.
+    pub locks: Vec<(u8, String, Mode)>,
+}
+
+impl Story {
+    /// What a report tells of a violation; `None` where it tells of none.
+    #[must_use]
+    pub fn of(report: &Report) -> Option<Self> {
+        if report.counterexample.is_empty() {
+            return None;
+        }
+        let protocol = zoo::find(&report.protocol);
+        let mut stage = Stage::new(&report.counterexample, protocol.map_or(1, |one| one.needs.instances_per_process));
+        Some(Self {
+            protocol: report.protocol.clone(),
+            summary: protocol.map(|protocol| protocol.summary.to_owned()).unwrap_or_default(),
+            why: report.why.clone().unwrap_or_default(),
+            instances: report.counterexample.iter().map(|moment| usize::from(moment.instance) + 1).max().unwrap_or(1),
+            steps: report.counterexample.iter().map(|moment| stage.play(moment)).collect(),
+        })
+    }
+
+    /// The story as a numbered list, for a terminal.
+    #[must_use]
+    pub fn timeline(&self) -> String {
+        let what_width = self.steps.iter().map(|step| step.what.chars().count()).max().unwrap_or(0).min(64);
+        let result_width = self.steps.iter().map(|step| step.result.chars().count()).max().unwrap_or(0).min(40);
+        let mut text = String::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            let Step { instance, to_all, what, result, belief, .. } = step;
+            let who = if *to_all { "all".to_owned() } else { format!("instance {instance}") };
+            let belief = if *to_all { String::new() } else { phrase::belief(belief) };
+            let _ = writeln!(text, "{:>4}  {who:<10}  {what:<what_width$}  {result:<result_width$}  {belief}", at + 1);
+        }
+        let _ = writeln!(text, "      {}", self.why);
+        text
+    }
+}
+
+/// The files as the steps leave them.
+struct Stage {
+    memory: Memory,
+    files: BTreeMap<u8, Files>,
+    names: BTreeMap<(u8, Handle), Name>,
+    per_process: usize,
+}
+
+impl Stage {
+    fn new(moments: &[Moment], per_process: usize) -> Self {
+        let mut stage = Self { memory: Memory::default(), files: BTreeMap::new(), names: BTreeMap::new(), per_process };
+        // A search may begin with the directory in its place: then the first to open it finds it.
+        let found = moments.iter().find_map(|moment| match &moment.what {
+            What::Call(Call::Election(ElectionCall::Open { name: Name::Directory, .. }), reply) => {
+                Some(*reply == Reply::Election(ElectionReply::Done))
+            }
+            _ => None,
+        });
+        if found == Some(true) {
+            stage.memory.directory(|directory, inodes| {
+                directory.exists = true;
+                inodes.with(Directory::INODE, |inode| *inode = Inode::new(true, Time::default()));
+            });
+        }
+        stage
+    }
+
+    fn play(&mut self, moment: &Moment) -> Step {
+        let Moment { instance, now, what, belief } = moment;
+        let before = self.contents();
+        let to_all = matches!(what, What::Tick);
+        let (what, result) = match what {
+            What::Call(call, reply) => {
+                let phrase = phrase::call(call, |handle| self.names.get(&(*instance, handle)));
+                self.perform(*instance, *now, call, reply);
+                (phrase, phrase::reply(reply))
+            }
+            What::Wake => ("stops waiting: the time is over".into(), String::new()),
+            What::Deliver(event) => (format!("receives event {}", event.id), String::new()),
+            What::Leave => ("is asked to leave".into(), String::new()),
+            What::Crash => {
+                self.crash(*instance, *now);
+                ("dies; the kernel closes its files".into(), String::new())
+            }
+            What::Start(who) => (format!("starts: {who}"), String::new()),
+            What::Tick => (format!("time passes, to {} ms", now.as_micros() / 1000), String::new()),
+            What::Jump => (format!("the clock jumps, to {} ms", now.as_micros() / 1000), String::new()),
+        };
+        let after = self.contents();
+        let change = after.iter().find_map(|(name, bytes)| {
+            let old = before.get(name).map(Vec::as_slice);
+            (old != Some(bytes)).then(|| (name.clone(), phrase::growth(old.unwrap_or_default(), bytes)))
+        });
+        Step { instance: *instance, to_all, what, result, belief: belief.clone(), change, locks: self.locks() }
+    }
+
+    fn perform(&mut self, instance: u8, now: Time, call: &Call, reply: &Reply) {
+        let fate = match (call, reply) {
+            (_, Reply::Election(ElectionReply::Failed(Failure(5)))) => Fate::Fail(Failure(5)),
+            (Call::Election(ElectionCall::Append { bytes, .. }), Reply::Election(ElectionReply::Wrote(written)))
+                if *written < bytes.len() =>
+            {
+                Fate::Short(*written)
+            }
+            _ => Fate::Normal,
+        };
+        match call {
+            Call::Election(ElectionCall::Open { handle, name, .. }) | Call::CreateNew(handle, name) => {
+                self.names.insert((instance, *handle), name.clone());
+            }
+            _ => {}
+        }
+        let process = self.process(instance);
+        let files = self.files.entry(instance).or_default();
+        // The reply is known; what the call leaves behind is what is wanted here.
+        let _: Reply = perform(&mut self.memory, &mut Caller { instance, process, files, now }, call, fate);
+    }
+
+    fn crash(&mut self, instance: u8, now: Time) {
+        let process = self.process(instance);
+        for other in self.files.keys().copied().collect::<Vec<_>>() {
+            if self.process(other) == process
+                && let Some(files) = self.files.get_mut(&other)
+            {
+                exit(&mut self.memory, &mut Caller { instance: other, process, files, now });
+            }
+        }
+    }
+
+    fn process(&self, instance: u8) -> u32 {
+        1000 + u32::try_from(usize::from(instance) / self.per_process.max(1)).expect("few instances")
+    }
+
+    fn named(&self) -> impl Iterator<Item = (&str, &Inode)> {
+        let entries = self.memory.directory.entries.iter();
+        entries.filter_map(|(name, number)| Some((&**name, self.memory.inodes.get(number)?)))
+    }
+
+    fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        self.named().map(|(name, inode)| (name.to_owned(), inode.bytes.clone())).collect()
+    }
+
+    fn locks(&self) -> Vec<(u8, String, Mode)> {
+        let mut locks = Vec::new();
+        for (number, inode) in &self.memory.inodes {
+            let entry = self.memory.directory.entries.iter().find(|(_, entry)| *entry == number);
+            let name = match entry {
+                Some((name, _)) => name.to_string(),
+                // Locks on the directory itself only keep cleaners away.
+                None if *number == Directory::INODE => continue,
+                None => "a removed file".to_owned(),
+            };
+            locks.extend(inode.locks().map(|(description, mode)| (description.instance, name.clone(), mode)));
+            if let Some(process) = inode.record_lock_holder() {
+                let holders = self.files.keys().filter(|instance| self.process(**instance) == process);
+                locks.extend(holders.map(|instance| (*instance, name.clone(), Mode::Exclusive)));
+            }
+        }
+        locks
+    }
+}

@@ -1,0 +1,143 @@
+//! What a check comes to.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use single_primary::Event;
+use single_primary::call::Time;
+
+use crate::call::{Call, Reply};
+use crate::participant::Belief;
+
+/// What a checker says of a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// All that was to be looked at was looked at, and every promise held.
+    Holds,
+    /// A promise was broken.
+    Violated,
+    /// Nothing was exercised, or the budget was spent before the end.
+    Inconclusive,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Holds => "holds",
+            Self::Violated => "violated",
+            Self::Inconclusive => "inconclusive",
+        })
+    }
+}
+
+/// What one check found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The protocol's name.
+    pub protocol: String,
+    /// The checker's name.
+    pub checker: &'static str,
+    /// How many instances took part.
+    pub registrants: usize,
+    /// How many of them could crash.
+    pub crashes: usize,
+    /// What the verdict must be.
+    pub expected: Verdict,
+    /// What it is.
+    pub verdict: Verdict,
+    /// Whether all that the checker's bounds admit was looked at.
+    pub complete: bool,
+    /// How many states an explicit-state checker saw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub states: Option<u64>,
+    /// How many executions a checker of threads ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executions: Option<u64>,
+    /// How many of them differed in the order of calls on some object of the kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviours: Option<u64>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Which promise was broken, or why the check is inconclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What the check is made of, where it is made of several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// What led to the violation, step by step.
+    #[serde(serialize_with = "as_text")]
+    pub counterexample: Vec<Moment>,
+}
+
+/// One part of a check.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    /// What it is there to show.
+    pub about: &'static str,
+    /// What may happen in it, and how often.
+    pub bounds: String,
+    /// What it found.
+    pub verdict: Verdict,
+    /// Whether all of it was looked at.
+    pub complete: bool,
+    /// How many states it has.
+    pub states: u64,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// One step on the way to a violation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Moment {
+    /// Which instance took it, by its number among all.
+    pub instance: u8,
+    /// The clock that it was told.
+    pub now: Time,
+    /// What happened.
+    pub what: What,
+    /// What the instance believed afterwards.
+    pub belief: Belief,
+}
+
+/// What can happen to an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// A system call returned.
+    Call(Call, Reply),
+    /// Its wait ended.
+    Wake,
+    /// An event reached it.
+    Deliver(Event),
+    /// It was asked to leave.
+    Leave,
+    /// It crashed, and the kernel closed its files.
+    Crash,
+    /// It was started, under the ID or in the process named.
+    Start(String),
+    /// Time passed, for all.
+    Tick,
+    /// The clock jumped.
+    Jump,
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "instance {}: ", self.instance)?;
+        match &self.what {
+            What::Call(call, reply) => write!(formatter, "{call:?} -> {reply:?}")?,
+            What::Wake => write!(formatter, "wakes")?,
+            What::Deliver(event) => write!(formatter, "receives {}", event.id)?,
+            What::Leave => write!(formatter, "is asked to leave")?,
+            What::Crash => write!(formatter, "crashes")?,
+            What::Start(who) => write!(formatter, "starts as {who}")?,
+            What::Tick => write!(formatter, "sees time pass, to {} µs", self.now.as_micros())?,
+            What::Jump => write!(formatter, "sees the clock jump")?,
+        }
+        write!(formatter, " ({:?})", self.belief)
+    }
+}
+
+fn as_text<S: Serializer>(moments: &[Moment], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(moments.iter().map(Moment::to_string))
+}
