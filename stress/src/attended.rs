@@ -1,0 +1,188 @@
+//! A process of a round with faults: its instances are polled, receive events by the clock, and leave one after the other.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::fault::{Fault, Kind};
+use crate::host::{PATIENCE, Stage};
+use crate::instance::{Instance, Place};
+use crate::interference;
+use crate::plan::{Moment, Plan};
+use crate::process;
+use crate::trace::{Region, Tracer};
+
+/// How long the instances of a process are left alone between two looks, for each that there are.
+const NAP: Duration = Duration::from_micros(50);
+
+/// How long the program lives that a primary leaves behind, in seconds: longer than its round.
+const HEIR_SECONDS: &str = "3";
+
+/// What an instance is, as its worker sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Absent = 0,
+    Undecided = 1,
+    Secondary = 2,
+    Primary = 3,
+    Over = 4,
+}
+
+impl Status {
+    /// The status of that number.
+    pub(crate) fn of(number: u32) -> Self {
+        [Self::Absent, Self::Undecided, Self::Secondary, Self::Primary]
+            .into_iter()
+            .find(|status| *status as u32 == number)
+            .unwrap_or(Self::Over)
+    }
+}
+
+/// An instance and what it has received.
+#[derive(Debug)]
+struct Hosted {
+    index: usize,
+    instance: Option<Instance>,
+    delivered: Vec<bool>,
+}
+
+/// Polls the instances of a process until all have left.
+pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, regions: &[Region]) {
+    limit_files(plan, process);
+    let mut hosted: Vec<_> = plan
+        .hosted_by(process)
+        .map(|index| Hosted { index, instance: None, delivered: vec![false; plan.events.len()] })
+        .collect();
+    // Many processes that look often would keep one another from the processors.
+    let nap = NAP * u32::try_from(plan.ids.len()).unwrap_or(u32::MAX);
+    let deadline = Instant::now() + 3 * plan.window() + PATIENCE;
+    loop {
+        let ending = stage.ending.is_at(1);
+        let mut open = false;
+        for one in &mut hosted {
+            one.advance(plan, place, stage, regions, ending);
+            open |= one.instance.as_ref().is_none_or(|instance| !instance.is_over());
+        }
+        if !open || Instant::now() > deadline {
+            return;
+        }
+        if stage.strike.is_at(1) {
+            for one in &hosted {
+                if let Some(instance) = one.instance.as_ref().filter(|instance| instance.is_primary()) {
+                    // Whoever is primary after it is spared.
+                    stage.strike.arrive(2);
+                    strike(plan, instance, stage);
+                }
+            }
+        }
+        std::thread::sleep(nap);
+    }
+}
+
+impl Hosted {
+    fn advance(&mut self, plan: &Plan, place: Place<'_>, stage: Stage, regions: &[Region], ending: bool) {
+        let elapsed_us = stage.elapsed_us();
+        let Some(instance) = &mut self.instance else {
+            if elapsed_us >= plan.begins_us(self.index) {
+                stage.statuses[self.index].store(Status::Undecided as u32, Ordering::Release);
+                let tracer = Arc::new(Tracer::new(regions[self.index]));
+                self.instance = Some(Instance::start(plan, self.index, place, tracer));
+                self.deliver(plan, elapsed_us, ending);
+            }
+            return;
+        };
+        if !instance.is_over() {
+            instance.poll();
+        }
+        self.deliver(plan, elapsed_us, ending);
+        let Some(instance) = &mut self.instance else { return };
+        let retires = plan.faults.iter().any(|fault| match fault {
+            Fault::Restart { instance, at_us, dies: false, .. } => *instance == self.index && elapsed_us >= *at_us,
+            _ => false,
+        });
+        if retires && !instance.is_over() && instance.is_decided() {
+            instance.note_fault(&Kind::Restart.name());
+            instance.leave();
+        }
+        // One after the other: each is primary once, so that none takes along what it alone still had to log.
+        if ending && !instance.is_in_line() {
+            instance.leave();
+        }
+        let status = if instance.is_over() {
+            Status::Over
+        } else if instance.is_primary() {
+            Status::Primary
+        } else if instance.is_decided() {
+            Status::Secondary
+        } else {
+            Status::Undecided
+        };
+        stage.statuses[self.index].store(status as u32, Ordering::Release);
+    }
+
+    /// Gives it the events whose moment has come. What came before it began never reaches it.
+    fn deliver(&mut self, plan: &Plan, elapsed_us: u64, ending: bool) {
+        let Some(instance) = &mut self.instance else { return };
+        let begins_us = plan.begins_us(self.index);
+        for (event, moment) in plan.events.iter().enumerate() {
+            let is_due = match moment {
+                Moment::Joining => begins_us == 0,
+                Moment::Verdict => begins_us == 0 && instance.is_decided(),
+                Moment::After(at_us) => (begins_us..=elapsed_us).contains(at_us),
+                Moment::Settled => ending,
+            };
+            if is_due && !std::mem::replace(&mut self.delivered[event], true) {
+                instance.deliver(event);
+            }
+        }
+    }
+}
+
+/// What happens to the primary itself.
+fn strike(plan: &Plan, primary: &Instance, stage: Stage) {
+    for fault in &plan.faults {
+        match fault {
+            Fault::Heir => {
+                let heir = Command::new("sleep")
+                    .arg(HEIR_SECONDS)
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn();
+                // Without it the fault does not happen, and is not counted.
+                if let Ok(heir) = heir {
+                    primary.note_fault(&Kind::Heir.name());
+                    stage.heir.store(heir.id(), Ordering::Release);
+                    interference::kill_self();
+                }
+            }
+            Fault::Fork => {
+                let copy = process::fork(|| i32::from(!primary.refuses_copy()));
+                if let Ok(status) = copy.and_then(|copy| Ok(process::wait(copy)?)) {
+                    primary.note_fault(&Kind::Fork.name());
+                    if status.exit_status() != Some(0) {
+                        primary.note_fault("a forked copy of the primary was not refused");
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Limits the size of files where the plan says so.
+fn limit_files(plan: &Plan, process: usize) {
+    for fault in &plan.faults {
+        if let Fault::Full { process: limited, bytes } = fault
+            && *limited == process
+        {
+            // Without these the fault does not happen, and is not counted.
+            let _ = process::ignore(Signal::SIGXFSZ);
+            let _ = setrlimit(Resource::Fsize, Rlimit { current: Some(*bytes), maximum: Some(*bytes) });
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! `stress campaign`: rounds of real elections among real processes, each counted.
+
+mod arguments;
+mod junit;
+mod page;
+mod progress;
+mod report;
+mod shard;
+mod tally;
+mod worker;
+mod workplace;
+
+pub(crate) use arguments::Arguments;
+pub(crate) use report::Report;
+pub(crate) use worker::attempt;
+pub(crate) use workplace::{Workplace, parent as workplace_parent};
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use self::arguments::{Budget, Options};
+use self::page::Scenes;
+use self::progress::Progress;
+use self::report::Ending;
+use self::tally::Tally;
+use self::worker::{Message, Rounds, Shared};
+use crate::exit::{Exit, Failure};
+use crate::export::Export;
+use crate::foreign;
+use crate::process;
+
+/// How many stories are told; all violations are counted.
+const STORIES_MAX: usize = 3;
+
+/// How many points of the rate over time are kept, about: more seldom the longer it takes.
+const SAMPLES: f64 = 100.0;
+
+/// How long the campaign waits for news before it looks at the clock and at signals.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Runs the campaign.
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    if arguments.foreign.is_wanted() {
+        return foreign::run(&arguments.foreign, arguments.for_foreign()?);
+    }
+    let options = arguments.resolve()?;
+    eprintln!("{options}");
+    let json = options.export_json.as_deref().map(Export::open).transpose()?;
+    let junit = options.junit.as_deref().map(Export::open).transpose()?;
+    let html = options.export_html.as_deref().map(Export::open).transpose()?;
+    let mut history = options.export_history.as_deref().map(Export::open).transpose()?;
+    let workplace = Workplace::new(&options.dir)?;
+    let begun = Instant::now();
+    let (tally, scenes, interrupted) = gather(&options, &workplace, history.as_mut())?;
+    let report = Report::new(&options, &tally, Ending { seconds: begun.elapsed().as_secs_f64(), interrupted });
+    drop(workplace);
+    eprintln!("{report}");
+    if let Some(json) = json {
+        json.write(&report.to_json())?;
+    }
+    if let Some(junit) = junit {
+        junit.write(junit::render(&report)?.as_bytes())?;
+    }
+    if let Some(html) = html {
+        html.write(page::render(&report, &scenes).as_bytes())?;
+    }
+    if let Some(history) = history {
+        history.finish()?;
+    }
+    Ok(report.exit())
+}
+
+/// Starts the workers and takes in what they tell until they are done; whether they were interrupted.
+fn gather(
+    options: &Options,
+    workplace: &Workplace,
+    mut history: Option<&mut Export>,
+) -> Result<(Tally, Scenes, bool), Failure> {
+    let shared = Shared::new().map_err(Failure::environment("shared memory", "mmap", "free some memory"))?;
+    let rounds = Rounds {
+        template: &options.template,
+        end: match options.budget {
+            Budget::Rounds(rounds) => rounds,
+            Budget::Duration(_) => u64::MAX,
+        },
+        shard: options.shard,
+        keep: &options.keep,
+        tells_history: history.is_some(),
+    };
+    let mut workers = Vec::new();
+    for job in 0..options.jobs {
+        workers.push(start(&rounds, shared, workplace, job)?);
+    }
+    // Only now: the workers go on to their end, whatever the terminal sends to all.
+    let interrupt = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, interrupt.clone()).map_err(Failure::environment(
+            "signals",
+            "sigaction",
+            "report this",
+        ))?;
+    }
+    let mut tally = Tally::new();
+    let mut progress = Progress::new(options.budget);
+    let begun = Instant::now();
+    let mut told = BTreeSet::new();
+    let mut scenes = Scenes { progress: vec![(0.0, 0)], ..Scenes::default() };
+    let mut failed = None;
+    let mut interrupted = false;
+    while workers.iter().any(|worker| worker.from.is_some()) {
+        let is_over = match options.budget {
+            Budget::Rounds(_) => false,
+            Budget::Duration(duration) => begun.elapsed() >= duration,
+        };
+        interrupted |= interrupt.load(Ordering::Relaxed);
+        if is_over || interrupted || failed.is_some() {
+            shared.stop();
+        }
+        for message in news(&mut workers)? {
+            match message {
+                Message::Batch(batch) => tally.add(&batch),
+                Message::Violation { kind, story, history, kept } => {
+                    // Each kind of violation is told once; the others of its kind are kept beside it.
+                    if told.len() < STORIES_MAX && told.insert(kind) {
+                        progress.print(&format!("\n{story}run it again: stress replay {}\n", kept.display()));
+                        scenes.violations.push((story, history));
+                    }
+                }
+                Message::History(lines) => {
+                    if let Some(history) = &mut history {
+                        history.append(lines.as_bytes())?;
+                    }
+                }
+                Message::Failed(why) => failed = failed.or(Some(why)),
+                Message::Done => {}
+            }
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        if scenes.progress.last().is_some_and(|(at, _)| seconds >= at + seconds.max(10.0) / SAMPLES) {
+            scenes.progress.push((seconds, tally.totals.rounds));
+        }
+        progress.show(&tally.totals);
+    }
+    progress.finish();
+    for worker in &workers {
+        let status = process::wait(worker.process).map_err(Failure::environment("a worker", "wait", "report this"))?;
+        if status.exit_status() != Some(0) {
+            failed
+                .get_or_insert_with(|| format!("a worker ended with {status:?}: look at what it said, and report it"));
+        }
+    }
+    failed.map_or(Ok((tally, scenes, interrupted)), |why| Err(Failure::Worker(why)))
+}
+
+/// A worker, as the campaign sees it.
+#[derive(Debug)]
+struct Running {
+    process: rustix::process::Pid,
+    /// Where it tells; nothing once it has ended.
+    from: Option<File>,
+    /// What of a message has come.
+    received: Vec<u8>,
+}
+
+fn start(rounds: &Rounds<'_>, shared: Shared, workplace: &Workplace, job: usize) -> Result<Running, Failure> {
+    let remedy = "raise the limits of files and processes, or give fewer --jobs";
+    let (from, to) = pipe_with(PipeFlags::CLOEXEC).map_err(Failure::environment("a worker", "pipe", remedy))?;
+    let base = workplace.path().join(job.to_string());
+    let process = process::fork(|| match process::ignore(Signal::SIGINT) {
+        Ok(()) => worker::run(rounds, shared, &base, to.into()),
+        Err(_) => 1,
+    })
+    .map_err(Failure::environment("a worker", "fork", remedy))?;
+    Ok(Running { process, from: Some(from.into()), received: Vec::new() })
+}
+
+/// Waits for messages, for a moment.
+fn news(workers: &mut [Running]) -> Result<Vec<Message>, Failure> {
+    let failure = |call| Failure::environment::<std::io::Error>("a worker", call, "report this");
+    let mut ready = {
+        let mut waited: Vec<_> = workers
+            .iter()
+            .filter_map(|worker| worker.from.as_ref())
+            .map(|from| PollFd::new(from, PollFlags::IN))
+            .collect();
+        match poll(&mut waited, Some(&LOOK)) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(failure("poll")(error.into())),
+        }
+        waited.iter().map(|one| !one.revents().is_empty()).collect::<Vec<_>>().into_iter()
+    };
+    let mut messages = Vec::new();
+    for worker in workers {
+        let Some(from) = &mut worker.from else { continue };
+        if ready.next() != Some(true) {
+            continue;
+        }
+        let mut chunk = vec![0; 64 * 1024];
+        match from.read(&mut chunk) {
+            Ok(0) => worker.from = None,
+            Ok(count) => worker.received.extend(&chunk[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failure("read")(error)),
+        }
+        while let Some(end) = worker.received.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = worker.received.drain(..=end).collect();
+            messages.push(serde_json::from_slice(&line).map_err(|error| failure("parse")(error.into()))?);
+        }
+    }
+    Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plan::Template;
+
+    /// Options of a campaign, for tests of what is made of them.
+    pub(super) fn options() -> Options {
+        Options {
+            budget: Budget::Rounds(3_000),
+            template: Template {
+                protocol: "journal".into(),
+                seed: 5,
+                registrants: 4,
+                events: 3,
+                early: 1,
+                window: Duration::from_millis(150),
+                expect: Some(4),
+                in_process: 1,
+                threads: false,
+                faults: Vec::new(),
+            },
+            shard: shard::Shard::WHOLE,
+            jobs: 2,
+            floor_jobs: 2,
+            dir: "/dev/shm".into(),
+            keep: "/tmp/stress-kept".into(),
+            export_json: None,
+            junit: None,
+            export_html: None,
+            export_history: None,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a person sees while a campaign runs: a bar on a terminal, now and then a line elsewhere.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::arguments::Budget;
+use super::tally::Totals;
+
+/// How often there is a line where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Display {
+    /// A bar that moves.
+    Bar,
+    /// A line now and then.
+    Lines,
+}
+
+/// What stderr and the environment ask for.
+pub(crate) fn display(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Display {
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    if is_terminal && !is_set("CI") && !is_set("NO_COLOR") && variable("TERM").as_deref() != Some("dumb") {
+        Display::Bar
+    } else {
+        Display::Lines
+    }
+}
+
+/// The progress of a campaign.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    budget: Budget,
+    begun: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    /// Begins.
+    pub(crate) fn new(budget: Budget) -> Self {
+        let display = display(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
+        let bar = (display == Display::Bar).then(|| {
+            let length = match budget {
+                Budget::Rounds(rounds) => rounds,
+                Budget::Duration(duration) => u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            };
+            let style = ProgressStyle::with_template("{msg} {wide_bar}").expect("a valid template");
+            ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
+        });
+        Self { bar, budget, begun: Instant::now(), told: Instant::now() }
+    }
+
+    /// Shows how far it is.
+    pub(crate) fn show(&mut self, totals: &Totals) {
+        let elapsed = self.begun.elapsed();
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(match self.budget {
+                    Budget::Rounds(_) => totals.rounds,
+                    Budget::Duration(_) => u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+                });
+                bar.set_message(line(totals, self.budget, elapsed));
+            }
+            None if self.told.elapsed() >= LINE_EVERY => {
+                self.told = Instant::now();
+                eprintln!("{}", line(totals, self.budget, elapsed));
+            }
+            None => {}
+        }
+    }
+
+    /// Prints something above it.
+    pub(crate) fn print(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Takes the bar away, so that what stays on the screen is what was found.
+    pub(crate) fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `Running [00:02:05] 1200/10000 rounds, 2400/s, about 4 s left, 0 violated`.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn line(totals: &Totals, budget: Budget, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let Totals { rounds, violated, .. } = totals;
+    let rate = *rounds as f64 / elapsed.as_secs_f64().max(1e-3);
+    let (of, left) = match budget {
+        Budget::Rounds(all) => (format!("/{all}"), all.saturating_sub(*rounds) as f64 / rate.max(1e-3)),
+        Budget::Duration(duration) => (String::new(), duration.saturating_sub(elapsed).as_secs_f64()),
+    };
+    let left = if *rounds == 0 { "?".to_owned() } else { format!("{:.0}", left.ceil()) };
+    format!("Running [{clock}] {rounds}{of} rounds, {rate:.0}/s, about {left} s left, {violated} violated")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_for_terminals_that_want_it() {
+        let check = |is_terminal, variables: &[(&str, &str)], expected| {
+            let variable =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(display(is_terminal, variable), expected, "{is_terminal} {variables:?}");
+        };
+        check(true, &[], Display::Bar);
+        check(true, &[("TERM", "xterm"), ("CI", ""), ("NO_COLOR", "")], Display::Bar);
+        check(true, &[("TERM", "dumb")], Display::Lines);
+        check(true, &[("CI", "true")], Display::Lines);
+        check(true, &[("NO_COLOR", "1")], Display::Lines);
+        check(false, &[], Display::Lines);
+    }
+
+    #[test]
+    fn lines_say_how_far_it_is() {
+        let totals = Totals { rounds: 1_200, violated: 3, ..Totals::default() };
+        assert_eq!(
+            line(&totals, Budget::Rounds(10_000), Duration::from_secs(125)),
+            "Running [00:02:05] 1200/10000 rounds, 10/s, about 917 s left, 3 violated"
+        );
+        assert_eq!(
+            line(&Totals::default(), Budget::Duration(Duration::from_mins(2)), Duration::from_mins(1)),
+            "Running [00:01:00] 0 rounds, 0/s, about ? s left, 0 violated"
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! What the rounds of a campaign add up to.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::judge::Entries;
+
+/// Rounds by the most that were primary at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Primaries {
+    /// Nobody ever was.
+    pub(crate) zero: u64,
+    /// One at a time.
+    pub(crate) one: u64,
+    /// Several at once.
+    pub(crate) many: u64,
+}
+
+/// Rounds that something happened in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Affected {
+    pub(crate) rounds: u64,
+    pub(crate) violated: u64,
+}
+
+/// What can be added up by adding numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Totals {
+    pub(crate) rounds: u64,
+    /// Rounds in which something promised did not hold.
+    pub(crate) violated: u64,
+    pub(crate) primaries: Primaries,
+    pub(crate) wrong_primary: u64,
+    pub(crate) entries: Entries,
+    /// Instances that took no part or did not end in good order, without a reason.
+    pub(crate) failed: u64,
+    /// How often each fault happened.
+    pub(crate) faults: BTreeMap<String, u64>,
+    /// The rounds that each fault happened in, and how many of them were violated.
+    pub(crate) fault_rounds: BTreeMap<String, Affected>,
+    /// Traces that were followed by the machine.
+    pub(crate) traces: u64,
+    /// Those that are no path of it.
+    pub(crate) trace_mismatches: u64,
+    /// Time spent in rounds, over all jobs, in nanoseconds.
+    pub(crate) busy_ns: u64,
+    /// The part of it that following the traces took.
+    pub(crate) validation_ns: u64,
+    /// Rounds of bare processes, and the time spent in them.
+    pub(crate) floor_rounds: u64,
+    pub(crate) floor_ns: u64,
+}
+
+/// What a worker tells at a time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Batch {
+    pub(crate) totals: Totals,
+    /// From the common start to each instance's verdict, in nanoseconds.
+    pub(crate) latencies_ns: Vec<u64>,
+    /// From the end of one tenure to the beginning of the next, in nanoseconds.
+    pub(crate) failovers_ns: Vec<u64>,
+}
+
+/// All batches so far.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) totals: Totals,
+    pub(crate) latency: Histogram<u64>,
+    pub(crate) failover: Histogram<u64>,
+}
+
+/// Longer spans are counted as this: an hour, in nanoseconds.
+const SPAN_NS_MAX: u64 = 3_600_000_000_000;
+
+impl Tally {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
+        let histogram = || Histogram::new_with_bounds(1, SPAN_NS_MAX, 3).expect("valid bounds");
+        Self { totals: Totals::default(), latency: histogram(), failover: histogram() }
+    }
+
+    /// Takes a batch in.
+    pub(crate) fn add(&mut self, batch: &Batch) {
+        self.totals.add(&batch.totals);
+        for span in &batch.latencies_ns {
+            self.latency.saturating_record((*span).max(1));
+        }
+        for span in &batch.failovers_ns {
+            self.failover.saturating_record((*span).max(1));
+        }
+    }
+}
+
+impl Totals {
+    /// Adds those of other rounds.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self {
+            rounds,
+            violated,
+            primaries: Primaries { zero, one, many },
+            wrong_primary,
+            entries,
+            failed,
+            faults,
+            fault_rounds,
+            traces,
+            trace_mismatches,
+            busy_ns,
+            validation_ns,
+            floor_rounds,
+            floor_ns,
+        } = other;
+        self.rounds += rounds;
+        self.violated += violated;
+        self.primaries.zero += zero;
+        self.primaries.one += one;
+        self.primaries.many += many;
+        self.wrong_primary += wrong_primary;
+        self.entries.add(entries);
+        self.failed += failed;
+        for (kind, count) in faults {
+            *self.faults.entry(kind.clone()).or_default() += count;
+        }
+        for (kind, Affected { rounds, violated }) in fault_rounds {
+            let affected = self.fault_rounds.entry(kind.clone()).or_default();
+            affected.rounds += rounds;
+            affected.violated += violated;
+        }
+        self.traces += traces;
+        self.trace_mismatches += trace_mismatches;
+        self.busy_ns += busy_ns;
+        self.validation_ns += validation_ns;
+        self.floor_rounds += floor_rounds;
+        self.floor_ns += floor_ns;
+    }
+}

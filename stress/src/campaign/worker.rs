@@ -1,0 +1,277 @@
+//! A process that runs rounds, one after the other, and tells what came of them.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::shard::Shard;
+use super::tally::Batch;
+use crate::clock;
+use crate::exit::Failure;
+use crate::findings::Findings;
+use crate::history;
+use crate::judge::{self, Count, Evidence};
+use crate::kept;
+use crate::plan::{Plan, Template};
+use crate::process;
+use crate::round::{Ended, Ran, Rig};
+use crate::shared_memory;
+use crate::story;
+
+/// So many rounds go by between two of bare processes.
+const FLOOR_EVERY: u64 = 8;
+
+/// How often a worker tells what came of its rounds.
+const TELL_NS: u64 = 100_000_000;
+
+/// How many violated rounds of a kind are told of and have their directories kept.
+const KEPT_MAX: u64 = 3;
+
+/// What a worker tells, one JSON object a line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Message {
+    /// What came of the rounds since the last one.
+    Batch(Batch),
+    /// A round was violated.
+    Violation {
+        /// Which promises it broke.
+        kind: usize,
+        /// What happened in it, for those who read.
+        story: String,
+        /// What its instances did and believed.
+        history: String,
+        /// Where its files are.
+        kept: PathBuf,
+    },
+    /// The lines of a round's history.
+    History(String),
+    /// It can run no more rounds.
+    Failed(String),
+    /// It has run all there were to run.
+    Done,
+}
+
+/// What the workers of a campaign share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shared {
+    next_round: &'static AtomicU64,
+    stop: &'static AtomicU64,
+    /// How many rounds of each kind of violation there were.
+    violated: &'static [AtomicU64],
+}
+
+impl Shared {
+    /// Takes memory for it.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let words = shared_memory::map::<AtomicU64>(2 + Findings::KINDS)?;
+        Ok(Self { next_round: &words[0], stop: &words[1], violated: &words[2..] })
+    }
+
+    /// Has the workers end with the round that they are at.
+    pub(crate) fn stop(self) {
+        self.stop.store(1, Ordering::Relaxed);
+    }
+}
+
+/// The rounds that a worker takes from.
+#[derive(Debug)]
+pub(crate) struct Rounds<'a> {
+    pub(crate) template: &'a Template,
+    /// The number behind the last one.
+    pub(crate) end: u64,
+    /// The part of them that is this campaign's.
+    pub(crate) shard: Shard,
+    pub(crate) keep: &'a Path,
+    /// Whether the history of each round is told.
+    pub(crate) tells_history: bool,
+}
+
+/// Runs rounds until there are no more or the campaign is stopped. Returns the process's exit code.
+pub(crate) fn run(rounds: &Rounds<'_>, shared: Shared, base: &Path, to: File) -> i32 {
+    let mut worker = Worker { to, batch: Batch::default(), told_ns: clock::now_ns() };
+    let end = match worker.work(rounds, shared, base) {
+        Ok(()) => Message::Done,
+        Err(failure) => Message::Failed(failure.to_string()),
+    };
+    // Where nobody listens any more, the campaign is gone.
+    i32::from(worker.tell().and_then(|()| worker.send(&end)).is_err())
+}
+
+#[derive(Debug)]
+struct Worker {
+    to: File,
+    batch: Batch,
+    told_ns: u64,
+}
+
+impl Worker {
+    fn work(&mut self, rounds: &Rounds<'_>, shared: Shared, base: &Path) -> Result<(), Failure> {
+        // Two of them take turns: while the processes of one round run, what the round before left is counted.
+        let rig = |name| Rig::new(&PathBuf::from(format!("{}{name}", base.display())), rounds.template.instances_max());
+        let (first, second) = (rig("a")?, rig("b")?);
+        let mut rigs = [&first, &second].into_iter().cycle();
+        let mut before: Option<(&Rig, Plan, Ended)> = None;
+        let mut begun_ns = clock::now_ns();
+        let mut taken = 0;
+        while shared.stop.load(Ordering::Relaxed) == 0 {
+            let round = rounds.shard.number(shared.next_round.fetch_add(1, Ordering::Relaxed));
+            if round >= rounds.end {
+                break;
+            }
+            taken += 1;
+            if taken % FLOOR_EVERY == 1 {
+                if let Some((rig, plan, ended)) = before.take() {
+                    self.finish(rounds, shared, rig, &plan, ended)?;
+                }
+                self.batch.totals.busy_ns += clock::now_ns() - begun_ns;
+                self.floor(rounds.template.processes())?;
+                begun_ns = clock::now_ns();
+            }
+            let rig = rigs.next().expect("a cycle has no end");
+            let plan = rounds.template.draw(round);
+            if !plan.faults.is_empty()
+                && let Some((rig, plan, ended)) = before.take()
+            {
+                self.finish(rounds, shared, rig, &plan, ended)?;
+            }
+            let started = rig.start(&plan)?;
+            if let Some((rig, plan, ended)) = before.take() {
+                self.finish(rounds, shared, rig, &plan, ended)?;
+            }
+            let ended = rig.wait(&plan, started)?;
+            before = Some((rig, plan, ended));
+            let now_ns = clock::now_ns();
+            if now_ns - self.told_ns > TELL_NS {
+                self.batch.totals.busy_ns += now_ns - begun_ns;
+                begun_ns = now_ns;
+                self.tell().map_err(heard())?;
+            }
+        }
+        if let Some((rig, plan, ended)) = before.take() {
+            self.finish(rounds, shared, rig, &plan, ended)?;
+        }
+        self.batch.totals.busy_ns += clock::now_ns() - begun_ns;
+        Ok(())
+    }
+
+    /// Counts a round whose processes have ended, and removes its files.
+    fn finish(
+        &mut self,
+        rounds: &Rounds<'_>,
+        shared: Shared,
+        rig: &Rig,
+        plan: &Plan,
+        ended: Ended,
+    ) -> Result<(), Failure> {
+        let ran = rig.gather(plan, ended)?;
+        let findings = self.count(&ran);
+        if rounds.tells_history {
+            let lines = String::from_utf8_lossy(&history::of(plan, &ran, rig.regions())).into_owned();
+            self.send(&Message::History(lines)).map_err(heard())?;
+        }
+        if !findings.is_empty() {
+            let kind = findings.kind();
+            if shared.violated[kind].fetch_add(1, Ordering::Relaxed) < KEPT_MAX {
+                let kept = rounds.keep.join(format!("{}-{}", plan.seed, plan.round));
+                let story = story::tell(plan, &ran, rig.regions(), &findings);
+                let history = history::of(plan, &ran, rig.regions());
+                kept::keep(&kept, plan, rig, &story, &history)?;
+                let history = String::from_utf8_lossy(&history).into_owned();
+                self.send(&Message::Violation { kind, story, history, kept }).map_err(heard())?;
+            }
+        }
+        rig.clean()
+    }
+
+    /// Adds a round to the batch, and says what is wrong with it.
+    fn count(&mut self, ran: &Ran) -> Findings {
+        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces } = ran;
+        let count = judge::count(evidence);
+        let findings = Findings::new(evidence, &count, mismatches);
+        let Batch { totals, latencies_ns, failovers_ns } = &mut self.batch;
+        let Count { primaries, wrong_primary, entries, failed, nobody_excused: _, problems: _ } = count;
+        totals.rounds += 1;
+        totals.violated += u64::from(!findings.is_empty());
+        *match primaries {
+            0 => &mut totals.primaries.zero,
+            1 => &mut totals.primaries.one,
+            _ => &mut totals.primaries.many,
+        } += 1;
+        totals.wrong_primary += wrong_primary;
+        totals.entries.add(&entries);
+        totals.failed += failed;
+        for (kind, count) in faults {
+            *totals.faults.entry(kind.clone()).or_default() += count;
+            let affected = totals.fault_rounds.entry(kind.clone()).or_default();
+            affected.rounds += 1;
+            affected.violated += u64::from(!findings.is_empty());
+        }
+        totals.traces += traces;
+        totals.trace_mismatches += mismatches.len() as u64;
+        totals.validation_ns += validation_ns;
+        let verdicts = evidence.instances.iter().filter_map(|instance| instance.verdict_ns);
+        latencies_ns.extend(verdicts.map(|at_ns| at_ns.saturating_sub(*released_ns)));
+        failovers_ns.extend(failovers(evidence));
+        findings
+    }
+
+    /// Runs a round of bare processes: what no campaign can be faster than.
+    fn floor(&mut self, processes: usize) -> Result<(), Failure> {
+        let failure = |call| {
+            Failure::environment(
+                "a bare process",
+                call,
+                "raise the limit of processes, or give fewer --registrants or --jobs",
+            )
+        };
+        let begun_ns = clock::now_ns();
+        let mut children = Vec::with_capacity(processes);
+        for _ in 0..processes {
+            children.push(process::fork(|| 0).map_err(failure("fork"))?);
+        }
+        for child in children {
+            process::wait(child).map_err(|error| failure("wait")(error.into()))?;
+        }
+        self.batch.totals.floor_ns += clock::now_ns() - begun_ns;
+        self.batch.totals.floor_rounds += 1;
+        Ok(())
+    }
+
+    fn tell(&mut self) -> std::io::Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        self.told_ns = clock::now_ns();
+        self.send(&Message::Batch(batch))
+    }
+
+    fn send(&mut self, message: &Message) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.to.write_all(&line)
+    }
+}
+
+/// From the end of each tenure to the beginning of the one that followed it, where they do not overlap.
+fn failovers(evidence: &Evidence) -> impl Iterator<Item = u64> {
+    let mut tenures: Vec<_> = evidence.instances.iter().flat_map(|instance| &instance.tenures).copied().collect();
+    tenures.sort_unstable_by_key(|tenure| tenure.from_ns);
+    let mut ended_ns = None;
+    tenures.into_iter().filter_map(move |tenure| {
+        let before = ended_ns.replace(ended_ns.unwrap_or(0).max(tenure.until_ns));
+        tenure.from_ns.checked_sub(before?)
+    })
+}
+
+fn heard() -> impl FnOnce(std::io::Error) -> Failure {
+    Failure::environment("the campaign", "write", "start it again")
+}
+
+/// Runs a plan in this process and says what it did not keep.
+pub(crate) fn attempt(plan: &Plan, rig: &Rig) -> Result<(Ran, Findings), Failure> {
+    let ended = rig.wait(plan, rig.start(plan)?)?;
+    let ran = rig.gather(plan, ended)?;
+    let findings = Findings::new(&ran.evidence, &judge::count(&ran.evidence), &ran.mismatches);
+    Ok((ran, findings))
+}

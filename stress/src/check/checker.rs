@@ -1,0 +1,319 @@
+//! What a history must keep, round by round. Only one round is held at a time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use crate::history::{Line, What};
+
+/// More findings than this are counted, and not put into words.
+const FINDINGS_MAX: usize = 1000;
+
+/// A history that is read line by line.
+#[derive(Debug, Default)]
+pub(super) struct Checker {
+    failover_max_ns: Option<u64>,
+    checked: Checked,
+    round: Option<Round>,
+    ended: BTreeSet<u64>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    pub(super) lines: u64,
+    pub(super) rounds: u64,
+    pub(super) tenures: u64,
+    pub(super) events: u64,
+    pub(super) violations: u64,
+    /// Reasons why the history says too little.
+    pub(super) doubts: u64,
+    /// Violations and doubts in words, each with its lines.
+    pub(super) findings: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Round {
+    number: u64,
+    first_line: u64,
+    last_ns: u64,
+    open: HashMap<String, Begun>,
+    tenures: Vec<Tenure>,
+    /// The lines at which each event was delivered first, and logged.
+    events: BTreeMap<String, Event>,
+    elected: Vec<(u64, String, Vec<String>, u64)>,
+    gone: HashMap<String, u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    term: u64,
+    at_ns: u64,
+    line: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Tenure {
+    instance: String,
+    begun: Begun,
+    until_ns: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Event {
+    delivered: Option<u64>,
+    logged: Vec<u64>,
+    excused: bool,
+}
+
+impl Checker {
+    pub(super) fn new(failover_max: Option<Duration>) -> Self {
+        let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Self { failover_max_ns: failover_max.map(nanoseconds), ..Self::default() }
+    }
+
+    /// Takes the next line.
+    pub(super) fn take(&mut self, text: &[u8]) {
+        self.checked.lines += 1;
+        let number = self.checked.lines;
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        let line: Line = match serde_json::from_slice(text) {
+            Ok(line) => line,
+            Err(error) => {
+                let cut = if text.ends_with(b"\n") { "" } else { ", and ends within the line" };
+                return self.doubt(format!("line {number}: not a line of a history{cut}: {error}"));
+            }
+        };
+        if self.round.as_ref().is_some_and(|round| round.number != line.round)
+            && let Some(round) = self.round.take()
+        {
+            self.doubt(format!(
+                "line {number}: round {} begins before round {} (from line {} on) has its end: part of it is missing",
+                line.round, round.number, round.first_line
+            ));
+            self.judge(round, false);
+        }
+        if self.ended.contains(&line.round) {
+            return self.doubt(format!("line {number}: round {} goes on after its end", line.round));
+        }
+        let round =
+            self.round.get_or_insert_with(|| Round { number: line.round, first_line: number, ..Round::default() });
+        round.last_ns = round.last_ns.max(line.at_ns);
+        if line.what == What::End {
+            self.ended.insert(line.round);
+            if let Some(round) = self.round.take() {
+                self.judge(round, true);
+            }
+        } else if let Some(violation) = round.take(line, number) {
+            self.violation(violation);
+        }
+    }
+
+    /// Says what was found in all.
+    pub(super) fn finish(mut self) -> Checked {
+        if let Some(round) = self.round.take() {
+            self.doubt(format!(
+                "line {}: the history ends before round {} (from line {} on) does: part of it is missing",
+                self.checked.lines, round.number, round.first_line
+            ));
+            self.judge(round, false);
+        }
+        if self.checked.tenures == 0 {
+            self.doubt("nobody was ever primary: the history shows nothing".into());
+        }
+        self.checked
+    }
+
+    /// Judges a round. Where part of it is missing, so may be an entry or the end of a tenure.
+    fn judge(&mut self, mut round: Round, is_whole: bool) {
+        self.checked.rounds += 1;
+        let number = round.number;
+        let last_ns = round.last_ns;
+        for (instance, begun) in std::mem::take(&mut round.open) {
+            // Without an end in a whole round, it lasted as long as the round. Else nobody knows, and it proves nothing.
+            let until_ns = if is_whole { last_ns } else { begun.at_ns };
+            round.tenures.push(Tenure { instance, begun, until_ns });
+        }
+        round.tenures.sort_by_key(|tenure| tenure.begun.at_ns);
+        self.checked.tenures += round.tenures.len() as u64;
+        let mut longest: Option<&Tenure> = None;
+        for tenure in &round.tenures {
+            let Begun { term, at_ns, line } = tenure.begun;
+            if let Some(before) = longest {
+                let (other, other_line) = (&before.instance, before.begun.line);
+                if before.until_ns > at_ns && other != &tenure.instance {
+                    let overlap_us = (before.until_ns.min(tenure.until_ns) - at_ns) / 1000;
+                    self.violation(format!(
+                        "line {line}: round {number}: {} believes that it is primary while {other} (line {other_line}) does, for {overlap_us} µs",
+                        tenure.instance
+                    ));
+                }
+                if term != 0 && term <= before.begun.term {
+                    self.violation(format!(
+                        "line {line}: round {number}: term {term} follows term {} (line {other_line}): terms rise",
+                        before.begun.term
+                    ));
+                }
+                let gap_ns = at_ns.saturating_sub(before.until_ns);
+                if self.failover_max_ns.is_some_and(|max_ns| gap_ns > max_ns) {
+                    self.violation(format!(
+                        "line {line}: round {number}: {} µs passed since the tenure of {other} (line {other_line}) ended",
+                        gap_ns / 1000
+                    ));
+                }
+            }
+            let elected = |(elected_term, primary, ..): &&(u64, String, Vec<String>, u64)| {
+                *elected_term == term && *primary == tenure.instance
+            };
+            // The elections stand behind the tenures: of a round that is cut, some of them may be missing.
+            if is_whole && !round.elected.is_empty() && !round.elected.iter().any(|one| elected(&one)) {
+                self.violation(format!(
+                    "line {line}: round {number}: {} is primary of term {term}, to which it was not elected",
+                    tenure.instance
+                ));
+            }
+            if longest.is_none_or(|before| before.until_ns <= tenure.until_ns) {
+                longest = Some(tenure);
+            }
+        }
+        for (term, primary, candidates, line) in &round.elected {
+            if candidates.iter().min() != Some(primary) {
+                self.violation(format!(
+                    "line {line}: round {number}: {primary} is elected in term {term}, but is not the smallest candidate"
+                ));
+            }
+        }
+        self.checked.events += round.events.len() as u64;
+        for (event, Event { delivered, logged, excused }) in &round.events {
+            match (&logged[..], delivered) {
+                ([], Some(line)) if is_whole && !excused => {
+                    self.violation(format!("line {line}: round {number}: {event} was delivered and has no entry"));
+                }
+                ([first, second, ..], _) => self.violation(format!(
+                    "line {second}: round {number}: {event} has {} entries, the first at line {first}",
+                    logged.len()
+                )),
+                _ => {}
+            }
+        }
+    }
+
+    fn violation(&mut self, text: String) {
+        self.checked.violations += 1;
+        self.find(text);
+    }
+
+    fn doubt(&mut self, text: String) {
+        self.checked.doubts += 1;
+        self.find(text);
+    }
+
+    fn find(&mut self, text: String) {
+        if self.checked.findings.len() < FINDINGS_MAX {
+            self.checked.findings.push(text);
+        }
+    }
+}
+
+impl Round {
+    /// Takes a line in; what is wrong with it by itself.
+    fn take(&mut self, line: Line, number: u64) -> Option<String> {
+        let Line { round, at_ns, what } = line;
+        match what {
+            What::Believe { instance, term } => {
+                if let Some(line) = self.gone.get(&instance) {
+                    return Some(format!(
+                        "line {number}: round {round}: {instance} believes that it is primary after its end (line {line})"
+                    ));
+                }
+                self.open.insert(instance, Begun { term, at_ns, line: number });
+            }
+            What::Cease { instance } => self.close(instance, at_ns),
+            What::Leave { instance } | What::Die { instance } | What::Fail { instance, .. } => {
+                self.gone.insert(instance.clone(), number);
+                self.close(instance, at_ns);
+            }
+            What::Deliver { event, .. } => {
+                self.events.entry(event).or_default().delivered.get_or_insert(number);
+            }
+            What::Log { event, .. } => self.events.entry(event).or_default().logged.push(number),
+            What::Excuse { event, .. } => self.events.entry(event).or_default().excused = true,
+            What::Elect { term, primary, candidates } => self.elected.push((term, primary, candidates, number)),
+            What::End => {}
+        }
+        None
+    }
+
+    fn close(&mut self, instance: String, until_ns: u64) {
+        if let Some(begun) = self.open.remove(&instance) {
+            self.tenures.push(Tenure { instance, begun, until_ns });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The verdicts on a history: violations, doubts, and the first finding.
+    fn check(history: &str) -> (u64, u64, String) {
+        let mut checker = Checker::new(Some(Duration::from_millis(1)));
+        for line in history.split_inclusive('\n') {
+            checker.take(line.as_bytes());
+        }
+        let found = checker.finish();
+        (found.violations, found.doubts, found.findings.first().cloned().unwrap_or_default())
+    }
+
+    const GOOD: &str = r#"{"round":1,"at_ns":0,"what":"elect","term":1,"primary":"a","candidates":["b","a"]}
+{"round":1,"at_ns":0,"what":"elect","term":2,"primary":"b","candidates":["b"]}
+{"round":1,"at_ns":10,"what":"believe","instance":"a","term":1}
+{"round":1,"at_ns":11,"what":"deliver","instance":"a","event":"e"}
+{"round":1,"at_ns":12,"what":"log","instance":"a","event":"e"}
+{"round":1,"at_ns":20,"what":"die","instance":"a"}
+{"round":1,"at_ns":21,"what":"believe","instance":"b","term":2}
+{"round":1,"at_ns":30,"what":"leave","instance":"b"}
+{"round":1,"at_ns":30,"what":"end"}
+"#;
+
+    #[test]
+    fn a_history_that_keeps_every_promise_holds() {
+        assert_eq!(check(GOOD), (0, 0, String::new()));
+        assert_eq!(check(&format!("{GOOD}{}", GOOD.replace("\"round\":1", "\"round\":2"))), (0, 0, String::new()));
+    }
+
+    #[test]
+    fn each_broken_promise_is_found_at_its_line() {
+        let check = |from: &str, to: &str, expected: (u64, u64), finding: &str| {
+            assert!(GOOD.contains(from), "{from}");
+            let (violations, doubts, found) = check(&GOOD.replace(from, to));
+            assert_eq!((violations, doubts), expected, "{to}: {found}");
+            assert!(found.contains(finding), "{found}");
+        };
+        let overlap = "line 7: round 1: b believes that it is primary while a (line 3) does, for 0 µs";
+        check("\"at_ns\":21", "\"at_ns\":19", (1, 0), overlap);
+        check("\"log\"", "\"deliver\"", (1, 0), "line 4: round 1: e was delivered and has no entry");
+        check("\"deliver\"", "\"log\"", (1, 0), "line 5: round 1: e has 2 entries, the first at line 4");
+        check("\"instance\":\"b\",\"term\":2", "\"instance\":\"b\",\"term\":1", (2, 0), "term 1 follows term 1");
+        check("[\"b\",\"a\"]", "[\"b\",\"a\",\"0\"]", (1, 0), "line 1: round 1: a is elected in term 1, but is not");
+        check("\"primary\":\"b\"", "\"primary\":\"c\"", (2, 0), "to which it was not elected");
+        check("\"at_ns\":21", "\"at_ns\":2100021", (1, 0), "2100 µs passed since the tenure of a");
+        check("\"believe\",\"instance\":\"b\"", "\"believe\",\"instance\":\"a\"", (1, 0), "after its end (line 6)");
+    }
+
+    #[test]
+    fn what_is_cut_or_empty_proves_nothing() {
+        let middle = GOOD.find("{\"round\":1,\"at_ns\":12").expect("it is there");
+        let (violations, doubts, finding) = check(&GOOD[..middle + 20]);
+        assert_eq!((violations, doubts), (0, 2), "{finding}");
+        assert!(finding.contains("line 5: not a line of a history, and ends within the line"), "{finding}");
+        let (violations, doubts, finding) = check(&GOOD[..middle]);
+        assert_eq!((violations, doubts), (0, 1));
+        assert!(finding.contains("line 4: the history ends before round 1 (from line 1 on) does"), "{finding}");
+        let (violations, doubts, _) = check("");
+        assert_eq!((violations, doubts), (0, 1), "nothing was exercised");
+        let excused = GOOD.replace("\"log\",\"instance\":\"a\"", "\"excuse\",\"why\":\"died\"");
+        assert_eq!(check(&excused), (0, 0, String::new()));
+    }
+}

@@ -1,0 +1,354 @@
+//! What a worker does to a round with faults while it runs, and what of it happened.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, test_kill_process, waitpid};
+
+use crate::attended::Status;
+use crate::clock;
+use crate::fault::{Damage, Fault, Kind, Target, When};
+use crate::host::{PATIENCE, Stage};
+use crate::plan::Plan;
+use crate::process;
+
+/// How often the worker looks at the round.
+const LOOK: Duration = Duration::from_micros(500);
+
+/// A journal of another program, and one of a later version of this library.
+const FOREIGN: &[u8] = b"[{\"id\":\"plugin-1\",\"timestamp\":1}]\n";
+const NEWER: &[u8] = b"spj2 register 1 a 1\n";
+
+/// What was done to a round.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// How often each kind of fault happened.
+    pub(crate) faults: BTreeMap<String, u64>,
+    /// When each process that died by a fault was killed; 0 where it killed itself.
+    pub(crate) deaths_ns: Vec<Option<u64>>,
+    /// The journal and the log as they were opened before they were removed.
+    pub(crate) removed: Vec<File>,
+    /// What went wrong that no instance can tell.
+    pub(crate) problems: Vec<String>,
+    /// Whether the journal may pass for someone else's file.
+    pub(crate) looks_foreign: bool,
+    load: Vec<Pid>,
+}
+
+impl Done {
+    /// Counts a fault as having happened.
+    pub(crate) fn count(&mut self, kind: &str) {
+        *self.faults.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Does what is to be done before the start.
+    pub(crate) fn prepare(plan: &Plan, directory: &Path) -> std::io::Result<Self> {
+        let mut done = Self { deaths_ns: vec![None; plan.processes()], ..Self::default() };
+        for fault in &plan.faults {
+            match fault {
+                Fault::Corrupt { damage: damage @ (Damage::Foreign | Damage::Newer), .. } => {
+                    make(directory, 0o700)?;
+                    let journal = if *damage == Damage::Foreign { FOREIGN } else { NEWER };
+                    create(&directory.join("journal"), 0o600)?.write_all(journal)?;
+                    done.count(&Kind::Corrupt.name());
+                }
+                Fault::Permissions { target } => {
+                    make(directory, if *target == Target::Directory { 0o777 } else { 0o700 })?;
+                    if *target != Target::Directory {
+                        create(&directory.join("journal"), 0o666)?;
+                    }
+                    done.count(&Kind::Permissions.name());
+                }
+                Fault::Load { processes } => {
+                    for _ in 0..*processes {
+                        done.load.push(process::fork(|| {
+                            loop {
+                                std::hint::spin_loop();
+                            }
+                        })?);
+                    }
+                    done.count(&Kind::Load.name());
+                }
+                _ => {}
+            }
+        }
+        Ok(done)
+    }
+
+    /// Does the rest of it, ends the round, and waits until its processes are gone.
+    pub(crate) fn carry_out(
+        &mut self,
+        plan: &Plan,
+        stage: Stage,
+        directory: &Path,
+        children: &[Pid],
+    ) -> std::io::Result<()> {
+        let mut watch = Watch { plan, stage, children, ended: vec![false; children.len()], done: self };
+        let mut actions = actions(plan);
+        actions.sort_by_key(|(when, _)| match when {
+            When::Released(at_us) => *at_us,
+            When::Settled => u64::MAX,
+        });
+        let mut settled = false;
+        for (when, action) in actions {
+            match when {
+                When::Released(at_us) => watch.wait_until(|watch| watch.stage.elapsed_us() >= at_us)?,
+                When::Settled if !settled => {
+                    watch.settle()?;
+                    settled = true;
+                }
+                When::Settled => {}
+            }
+            watch.act(action, directory)?;
+        }
+        watch.settle()?;
+        stage.ending.arrive(1);
+        watch.wait_until(|watch| watch.ended.iter().all(|ended| *ended))?;
+        for hung in watch.kill_all()? {
+            self.problems.push(format!("process {hung} did not end"));
+        }
+        self.finish(plan, stage, directory)
+    }
+
+    fn finish(&mut self, plan: &Plan, stage: Stage, directory: &Path) -> std::io::Result<()> {
+        for busy in self.load.drain(..) {
+            kill_process(busy, Signal::KILL)?;
+            process::wait(busy)?;
+        }
+        let heir = i32::try_from(stage.heir.swap(0, Ordering::AcqRel)).ok().and_then(Pid::from_raw);
+        if let Some(heir) = heir {
+            if test_kill_process(heir).is_err() {
+                self.problems
+                    .push("the program that the primary left did not outlive it: the fault proves nothing".into());
+            }
+            // It may have ended by itself.
+            let _ = kill_process(heir, Signal::KILL);
+        }
+        for fault in &plan.faults {
+            if let Fault::Corrupt { damage: damage @ (Damage::Foreign | Damage::Newer), .. } = fault {
+                let expected = if *damage == Damage::Foreign { FOREIGN } else { NEWER };
+                if fs::read(directory.join("journal"))? != expected {
+                    self.problems.push("someone else's file was changed".into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a worker does by its own hand.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Kill(usize, Kind),
+    Stop(usize),
+    Continue(usize),
+    Damage(Damage),
+    Remove(Target),
+    Strike,
+}
+
+fn actions(plan: &Plan) -> Vec<(When, Action)> {
+    let mut actions = Vec::new();
+    for fault in &plan.faults {
+        match *fault {
+            Fault::Kill { process, when } => actions.push((when, Action::Kill(process, Kind::Kill))),
+            Fault::Restart { instance, at_us, dies: true, .. } => {
+                actions.push((When::Released(at_us), Action::Kill(plan.host_of(instance), Kind::Restart)));
+            }
+            Fault::Stop { process, when, for_us } => {
+                actions.push((when, Action::Stop(process)));
+                let end = match when {
+                    When::Released(at_us) => When::Released(at_us + for_us),
+                    When::Settled => When::Settled,
+                };
+                actions.push((end, Action::Continue(process)));
+            }
+            Fault::Corrupt { damage: damage @ (Damage::Garbage | Damage::HalfRecord), when } => {
+                actions.push((when, Action::Damage(damage)));
+            }
+            Fault::Unlink { target } => actions.push((When::Settled, Action::Remove(target))),
+            Fault::Heir | Fault::Fork => actions.push((When::Settled, Action::Strike)),
+            _ => {}
+        }
+    }
+    actions
+}
+
+/// A round that is looked at again and again.
+#[derive(Debug)]
+struct Watch<'a> {
+    plan: &'a Plan,
+    stage: Stage,
+    children: &'a [Pid],
+    ended: Vec<bool>,
+    done: &'a mut Done,
+}
+
+impl Watch<'_> {
+    /// Waits until something is so, or for as long as anything here may take. Whoever dies meanwhile is noticed.
+    fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) -> std::io::Result<()> {
+        let deadline = Instant::now() + 4 * self.plan.window() + PATIENCE;
+        loop {
+            for (process, child) in self.children.iter().enumerate() {
+                if self.ended[process] {
+                    continue;
+                }
+                if let Some((_, status)) = waitpid(Some(*child), WaitOptions::NOHANG)? {
+                    self.note_end(process, status);
+                }
+            }
+            if is_so(self) || Instant::now() > deadline {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn note_end(&mut self, process: usize, status: WaitStatus) {
+        self.ended[process] = true;
+        if status.terminating_signal() == Some(Signal::KILL.as_raw()) {
+            // It died by its own hand, right after the last entry of its trace.
+            self.done.deaths_ns[process].get_or_insert(0);
+        } else if status.exit_status() != Some(0) {
+            self.done.problems.push(format!("process {process} ended with {status:?}"));
+        }
+    }
+
+    /// Waits until all who live have a verdict, and one of them is primary if any can be.
+    fn settle(&mut self) -> std::io::Result<()> {
+        self.wait_until(|watch| {
+            let mut over = true;
+            let mut primary = false;
+            for (process, _) in watch.ended.iter().enumerate().filter(|(_, ended)| !**ended) {
+                for instance in watch.plan.hosted_by(process) {
+                    match watch.status(instance) {
+                        Status::Absent | Status::Undecided => return false,
+                        Status::Secondary => over = false,
+                        Status::Primary => (over, primary) = (false, true),
+                        Status::Over => {}
+                    }
+                }
+            }
+            over || primary
+        })
+    }
+
+    fn status(&self, instance: usize) -> Status {
+        Status::of(self.stage.statuses[instance].load(Ordering::Acquire))
+    }
+
+    fn act(&mut self, action: Action, directory: &Path) -> std::io::Result<()> {
+        // Who died by its own hand before this is not to be taken for a victim of it.
+        self.wait_until(|_| true)?;
+        match action {
+            Action::Kill(process, kind) => {
+                if !self.ended[process] {
+                    self.done.deaths_ns[process] = Some(clock::now_ns());
+                    kill_process(self.children[process], Signal::KILL)?;
+                    let status = process::wait(self.children[process])?;
+                    self.ended[process] = true;
+                    if status.terminating_signal() == Some(Signal::KILL.as_raw()) {
+                        self.done.count(&kind.name());
+                    } else {
+                        self.done.deaths_ns[process] = None;
+                    }
+                }
+            }
+            Action::Stop(process) => {
+                if !self.ended[process] {
+                    kill_process(self.children[process], Signal::STOP)?;
+                    if let Some((_, status)) = waitpid(Some(self.children[process]), WaitOptions::UNTRACED)? {
+                        if status.stopped() {
+                            self.done.count(&Kind::Stop.name());
+                        } else {
+                            self.note_end(process, status);
+                        }
+                    }
+                }
+            }
+            Action::Continue(process) => {
+                // One that was stopped once all was settled still has to be so for longer than the window.
+                if self.plan.faults.iter().any(|fault| {
+                    matches!(fault, Fault::Stop { process: stopped, when: When::Settled, .. } if *stopped == process)
+                }) {
+                    let until = Instant::now() + self.plan.window() + Duration::from_millis(5);
+                    self.wait_until(|_| Instant::now() >= until)?;
+                }
+                if !self.ended[process] {
+                    kill_process(self.children[process], Signal::CONT)?;
+                }
+            }
+            Action::Damage(damage) => {
+                if let Ok(mut journal) = OpenOptions::new().append(true).open(directory.join("journal")) {
+                    // A journal without a record in it then looks like someone else's file.
+                    self.done.looks_foreign |= journal.metadata()?.len() < 128;
+                    let bytes: &[u8] = match damage {
+                        Damage::HalfRecord => b"spj1 register 1 000000-half 1                                   ",
+                        _ => b"\x00\xff garbage \n\n spj1 but not a record \xf0\x9f",
+                    };
+                    journal.write_all(bytes)?;
+                    self.done.count(&Kind::Corrupt.name());
+                }
+            }
+            Action::Remove(target) => self.remove(target, directory),
+            Action::Strike => {
+                self.stage.strike.arrive(1);
+                let until = Instant::now() + Duration::from_millis(20);
+                self.wait_until(|_| Instant::now() >= until)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, target: Target, directory: &Path) {
+        let Some(primary) = (0..self.plan.ids.len()).find(|instance| self.status(*instance) == Status::Primary) else {
+            return;
+        };
+        let removed = match target {
+            Target::Seat => fs::remove_file(directory.join(format!("{}.seat", self.plan.ids[primary]))),
+            Target::Journal => {
+                self.done.removed.extend(File::open(directory.join("journal")));
+                fs::remove_file(directory.join("journal"))
+            }
+            Target::Directory => {
+                for name in ["journal", "realtime.log"] {
+                    self.done.removed.extend(File::open(directory.join(name)));
+                }
+                fs::remove_dir_all(directory)
+            }
+        };
+        if removed.is_ok() {
+            self.done.count(&Kind::Unlink.name());
+        }
+    }
+
+    /// Kills what is left; which processes those were.
+    fn kill_all(&mut self) -> std::io::Result<Vec<usize>> {
+        let mut hung = Vec::new();
+        for (process, child) in self.children.iter().enumerate().filter(|(process, _)| !self.ended[*process]) {
+            kill_process(*child, Signal::KILL)?;
+            process::wait(*child)?;
+            hung.push(process);
+        }
+        Ok(hung)
+    }
+}
+
+/// Makes a directory with just this mode, whatever the mask.
+fn make(directory: &Path, mode: u32) -> std::io::Result<()> {
+    if !directory.exists() {
+        DirBuilder::new().mode(mode).create(directory)?;
+    }
+    fs::set_permissions(directory, Permissions::from_mode(mode))
+}
+
+fn create(path: &Path, mode: u32) -> std::io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    Ok(file)
+}

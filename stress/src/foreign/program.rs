@@ -1,0 +1,105 @@
+//! The program whose election is tried: how it is started, and that it does not outlive its round.
+#![allow(unsafe_code, reason = "between fork(2) and exec(2), limits are set by a function that must be called unsafe")]
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{SigHandler, Signal as Interrupt, signal};
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+
+use super::start_line;
+use crate::exit::Failure;
+
+/// A command line, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    text: String,
+    words: Vec<String>,
+}
+
+impl Program {
+    /// Takes a command line apart as a shell would, without running one; or leaves it to `sh -c`.
+    pub(crate) fn new(text: &str, shell: bool) -> Result<Self, Failure> {
+        let words = if shell {
+            vec!["sh".into(), "-c".into(), text.into()]
+        } else {
+            shell_words::split(text)
+                .map_err(|error| Failure::Usage(format!("--registrant {text}: {error}; quote it as for a shell")))?
+        };
+        if words.iter().all(String::is_empty) {
+            return Err(Failure::Usage("--registrant: give the program to start".into()));
+        }
+        Ok(Self { text: text.into(), words })
+    }
+
+    /// As it was given.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The program alone, as it is looked for.
+    pub(crate) fn name(&self) -> &str {
+        &self.words[0]
+    }
+
+    /// A command for one instance.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+        command
+    }
+}
+
+/// Has the process lead a group of its own, stop before its first instruction until [`start_line::release`], be killed when this thread
+/// ends, and write no file beyond a size.
+pub(crate) fn confine(command: &mut Command, file_bytes_max: Option<u64>) {
+    command.process_group(0);
+    let parent = std::process::id();
+    let confine = move || {
+        die_with(parent)?;
+        // Where this is forbidden, it starts at once: a race is then seen less often, and nothing else changes.
+        let _ = start_line::hold();
+        if let Some(bytes) = file_bytes_max {
+            // Else the kernel kills it, where a full disk would have given it an error.
+            // SAFETY: no handler is installed, the signal is ignored.
+            unsafe { signal(Interrupt::SIGXFSZ, SigHandler::SigIgn) }?;
+            setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls and allocates nothing, which is all that is allowed after fork(2).
+    unsafe { command.pre_exec(confine) };
+}
+
+#[cfg(target_os = "linux")]
+fn die_with(parent: u32) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let is_child = rustix::process::getppid().is_some_and(|id| id.as_raw_nonzero().get().cast_unsigned() == parent);
+    if is_child { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
+}
+
+/// Elsewhere the end of standard input is all that tells it.
+#[cfg(not(target_os = "linux"))]
+fn die_with(_parent: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_are_taken_apart_without_a_shell() {
+        let check = |text: &str, shell, expected: Option<&[&str]>| {
+            let words = Program::new(text, shell).ok().map(|program| program.words);
+            let expected = expected.map(|words| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+            assert_eq!(words, expected, "{text}");
+        };
+        check("node 'a b.mjs' --x=\"1 2\"", false, Some(&["node", "a b.mjs", "--x=1 2"]));
+        check("a; b", false, Some(&["a;", "b"]));
+        check("a; b", true, Some(&["sh", "-c", "a; b"]));
+        check("'a", false, None);
+        check("", false, None);
+    }
+}

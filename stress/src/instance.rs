@@ -1,0 +1,289 @@
+//! One instance of any protocol, driven step by step, with what it does and believes written to its trace.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use models::call::{Call, Reply};
+use models::participant::{Belief, Participant as _, Step, Wait};
+use models::real::RealKernel;
+use models::zoo::{self, AnyParticipant};
+use single_primary::call::Time;
+use single_primary::kernel::Kernel as _;
+use single_primary::{Cause, Election, Error, Event, InstanceId, LogOptions, Options, Os, Role};
+
+use crate::interference::Interference;
+use crate::plan::Plan;
+use crate::recorder::Recorder;
+use crate::trace::{Entry, Tracer};
+
+/// The protocol that ships, under its name among the others.
+pub(crate) const JOURNAL: &str = "journal";
+
+/// Where the files of a round lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The election directory.
+    pub(crate) directory: &'a Path,
+    /// Where emptied journals are kept.
+    pub(crate) past: &'a Path,
+}
+
+/// An instance that takes part in an election.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    tracer: Arc<Tracer>,
+    part: Part,
+    belief: Belief,
+    /// When it was last known to believe what it did.
+    known_ns: u64,
+    leaving: bool,
+}
+
+#[derive(Debug)]
+enum Part {
+    /// The library, through the interface that programs use. It is missing where the join failed.
+    Journal(Option<Box<Election<Recorder>>>),
+    /// One of the zoo.
+    Zoo { participant: Box<AnyParticipant>, kernel: RealKernel, interference: Interference },
+}
+
+impl Instance {
+    /// Begins to join, as far as that needs no waiting.
+    pub(crate) fn start(plan: &Plan, index: usize, place: Place<'_>, tracer: Arc<Tracer>) -> Self {
+        let id = InstanceId::new(&plan.ids[index]).expect("planned IDs are valid");
+        let mut options = Options::new(place.directory).id(id.clone()).window(plan.window());
+        if let Some(count) = plan.expect {
+            options = options.expect(count);
+        }
+        let paths = options.paths();
+        let mut instance = Self {
+            tracer,
+            part: Part::Journal(None),
+            belief: Belief::Undecided,
+            known_ns: crate::clock::now_ns(),
+            leaving: false,
+        };
+        if plan.protocol == JOURNAL {
+            let (tracer, past) = (instance.tracer.clone(), place.past.to_owned());
+            let recorder = Recorder::new(Os::new(paths), tracer, Interference::new(plan, index), past);
+            match options.start_on(recorder) {
+                Ok(election) => {
+                    instance.part = Part::Journal(Some(Box::new(election)));
+                    instance.observe_election(None);
+                }
+                Err(error) => instance.observe(Belief::Failed(error.to_string().into())),
+            }
+        } else {
+            let protocol = zoo::find(&plan.protocol).expect("the protocol was looked up when the options were read");
+            let setup = zoo::Setup { id, window: plan.window(), expect: plan.expect, log: LogOptions::default() };
+            let kernel = RealKernel::new(paths);
+            let (participant, interference) = (Box::new(protocol.start(setup)), Interference::new(plan, index));
+            instance.part = Part::Zoo { participant, kernel, interference };
+            instance.advance_zoo();
+        }
+        instance
+    }
+
+    /// Goes on as far as that needs no waiting, and says until when it then waits, where that is known.
+    pub(crate) fn poll(&mut self) -> Option<Time> {
+        match &self.part {
+            Part::Journal(Some(election)) => {
+                let error = election.poll().err();
+                self.observe_election(error.as_ref());
+                None
+            }
+            Part::Journal(None) => None,
+            Part::Zoo { .. } => {
+                if let Part::Zoo { participant, kernel, .. } = &mut self.part {
+                    participant.wake(kernel.now());
+                }
+                self.advance_zoo()
+            }
+        }
+    }
+
+    /// Goes on until there is a verdict, or none by the deadline.
+    pub(crate) fn decide(&mut self, deadline: Instant) {
+        if let Part::Journal(Some(election)) = &self.part
+            && !self.is_decided()
+        {
+            let error = election.decided().err();
+            self.observe_election(error.as_ref());
+        }
+        for attempt in 0.. {
+            if self.is_decided() || Instant::now() > deadline {
+                return;
+            }
+            let until = self.poll();
+            if !self.is_decided() {
+                self.pause(attempt, until);
+            }
+        }
+    }
+
+    /// Gives the processor up between two looks.
+    pub(crate) fn pause(&self, attempt: u32, until: Option<Time>) {
+        match &self.part {
+            Part::Journal(Some(election)) => election.kernel().pause(attempt, until),
+            Part::Journal(None) => {}
+            Part::Zoo { kernel, .. } => kernel.pause(attempt, until),
+        }
+    }
+
+    /// Gives it an event, if it still takes part.
+    pub(crate) fn deliver(&mut self, event: usize) {
+        if self.is_over() {
+            return;
+        }
+        self.tracer.write(&Entry::Deliver(u32::try_from(event).unwrap_or(u32::MAX)));
+        let id = Plan::event_id(event);
+        match &mut self.part {
+            Part::Journal(Some(election)) => {
+                let error = election.record(&id, "null").err();
+                self.observe_election(error.as_ref());
+            }
+            Part::Journal(None) => {}
+            Part::Zoo { participant, .. } => {
+                participant.deliver(Event { id: id.into(), payload: "null".into() });
+                self.advance_zoo();
+            }
+        }
+    }
+
+    /// Has it leave in good order.
+    pub(crate) fn leave(&mut self) {
+        if self.is_over() {
+            return;
+        }
+        // It stops believing within the call: what is surely its own ends before it.
+        if matches!(self.belief, Belief::Primary { .. }) {
+            self.tracer.write(&Entry::Cease);
+        }
+        self.leaving = true;
+        self.tracer.write(&Entry::Leave);
+        match &mut self.part {
+            Part::Journal(Some(election)) => {
+                if let Err(error) = election.leave() {
+                    self.tracer.write(&Entry::Note(error.to_string()));
+                }
+            }
+            Part::Journal(None) => {}
+            Part::Zoo { participant, .. } => {
+                participant.leave();
+                self.advance_zoo();
+            }
+        }
+        self.belief = Belief::Left;
+        self.tracer.write(&Entry::Left);
+    }
+
+    /// Whether it knows who is primary, or takes no part any more.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.belief != Belief::Undecided
+    }
+
+    /// Whether it takes no part any more.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.belief, Belief::Left | Belief::Failed(_))
+    }
+
+    /// Whether it believes that it is primary.
+    pub(crate) fn is_primary(&self) -> bool {
+        matches!(self.belief, Belief::Primary { .. })
+    }
+
+    /// Whether it will be primary sooner or later, once those before it have left.
+    pub(crate) fn is_in_line(&self) -> bool {
+        let keeps_trying = match &self.part {
+            Part::Journal(election) => election.is_some(),
+            Part::Zoo { participant, .. } => matches!(participant.next(), Step::Wait(Wait::Change(_) | Wait::Until(_))),
+        };
+        keeps_trying && !self.is_primary() && !self.is_over()
+    }
+
+    /// In a forked copy of the process: whether the instance refuses to act there.
+    pub(crate) fn refuses_copy(&self) -> bool {
+        match &self.part {
+            Part::Journal(Some(election)) => {
+                let refused = |error: Error| *error.cause() == Cause::Forked;
+                !election.is_primary() && election.record("event-0", "null").is_err_and(refused)
+            }
+            Part::Journal(None) | Part::Zoo { .. } => true,
+        }
+    }
+
+    /// Notes a fault in its trace.
+    pub(crate) fn note_fault(&self, kind: &str) {
+        self.tracer.write(&Entry::Fault(kind.into()));
+    }
+
+    fn observe_election(&mut self, error: Option<&Error>) {
+        let Part::Journal(Some(election)) = &self.part else { return };
+        let belief = match (election.role(), error) {
+            (Role::Failed(_), Some(error)) => Belief::Failed(error.to_string().into()),
+            (Role::Failed(fault), None) => Belief::Failed(fault.cause.to_string().into()),
+            (Role::Undecided, _) => Belief::Undecided,
+            (Role::Secondary { .. }, _) => Belief::Secondary,
+            (Role::Primary { term }, _) => Belief::Primary { term },
+            (Role::Left, _) => Belief::Left,
+        };
+        if let Some(error) = error
+            && !matches!(belief, Belief::Failed(_))
+            && *error.cause() != Cause::Left
+        {
+            self.tracer.write(&Entry::Note(error.to_string()));
+        }
+        self.observe(belief);
+    }
+
+    /// Carries out what a protocol of the zoo asks for until it waits.
+    fn advance_zoo(&mut self) -> Option<Time> {
+        loop {
+            let Part::Zoo { participant, .. } = &self.part else { return None };
+            let (belief, next) = (participant.belief(), participant.next());
+            self.observe(belief);
+            let Part::Zoo { participant, kernel, interference } = &mut self.part else { return None };
+            match next {
+                Step::Call(call) => {
+                    let number = interference.before(&self.tracer);
+                    match &call {
+                        Call::Election(call) => self.tracer.write_call(call),
+                        call => drop(self.tracer.write(&Entry::Note(format!("{call:?}")))),
+                    }
+                    let reply = kernel.perform(&call);
+                    match &reply {
+                        Reply::Election(reply) => self.tracer.write_reply(reply),
+                        reply => drop(self.tracer.write(&Entry::Note(format!("{reply:?}")))),
+                    }
+                    interference.after(number, &self.tracer);
+                    participant.reply(reply, kernel.now());
+                }
+                Step::Wait(Wait::Change(until)) => return until,
+                Step::Wait(Wait::Until(until)) if until <= kernel.now() => participant.wake(kernel.now()),
+                Step::Wait(Wait::Until(until)) => return Some(until),
+                Step::Wait(Wait::Event) | Step::Ended => return None,
+            }
+        }
+    }
+
+    fn observe(&mut self, belief: Belief) {
+        let now_ns = crate::clock::now_ns();
+        if belief != self.belief && !self.leaving {
+            let primary = matches!(belief, Belief::Primary { .. });
+            if matches!(self.belief, Belief::Primary { .. }) {
+                self.tracer.write_at(&Entry::Cease, self.known_ns);
+            }
+            if self.belief == Belief::Undecided && matches!(belief, Belief::Primary { .. } | Belief::Secondary) {
+                self.tracer.write_at(&Entry::Verdict { primary }, now_ns);
+            }
+            match &belief {
+                Belief::Primary { term } => self.tracer.write_at(&Entry::Believe { term: *term }, now_ns),
+                Belief::Failed(why) => self.tracer.write_at(&Entry::Failed(why.to_string()), now_ns),
+                Belief::Undecided | Belief::Secondary | Belief::Left => {}
+            }
+            self.belief = belief;
+        }
+        self.known_ns = now_ns;
+    }
+}

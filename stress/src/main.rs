@@ -1,0 +1,41 @@
+//! Elections among real processes, under faults, counted and judged.
+
+mod attended;
+mod audit;
+mod bound;
+mod campaign;
+mod check;
+mod clock;
+mod command_line;
+mod describe;
+mod disturbance;
+mod exit;
+mod export;
+mod fault;
+mod findings;
+mod foreign;
+mod history;
+mod host;
+mod instance;
+mod interference;
+mod judge;
+mod kept;
+mod meeting;
+mod merge;
+mod plan;
+mod process;
+mod qualify;
+mod recorder;
+mod replay;
+mod round;
+mod shared_memory;
+mod span;
+mod story;
+mod trace;
+mod validation;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command_line::main().into()
+}

@@ -1,0 +1,228 @@
+//! What is to happen in one round, drawn from the campaign's seed and the round's number alone.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{self, Around, Fault, Kind};
+
+/// One election, as it is to be run: again and again if need be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    /// The protocol's name.
+    pub(crate) protocol: String,
+    /// The campaign's seed.
+    pub(crate) seed: u64,
+    /// The round's number in the campaign.
+    pub(crate) round: u64,
+    /// How long the first term stays open, in microseconds.
+    pub(crate) window_us: u64,
+    /// How many registrations close it at once.
+    pub(crate) expect: Option<usize>,
+    /// The IDs, in the order in which their processes are forked: not in the order of the IDs.
+    pub(crate) ids: Vec<String>,
+    /// When those behind the first begin that start together, in microseconds after the start. Each has its own process.
+    pub(crate) later_us: Vec<u64>,
+    /// How many instances each process hosts.
+    pub(crate) in_process: usize,
+    /// Whether each instance has a thread of its own.
+    pub(crate) threads: bool,
+    /// When each event reaches the instances.
+    pub(crate) events: Vec<Moment>,
+    /// What is done to them.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// When an event reaches an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Moment {
+    /// As soon as it has started to join: most often inside the window, and always before its own verdict is told.
+    Joining,
+    /// Right after its own verdict, while others may have none.
+    Verdict,
+    /// So many microseconds after the start.
+    After(u64),
+    /// Once all have theirs.
+    Settled,
+}
+
+/// What all rounds of a campaign have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Template {
+    pub(crate) protocol: String,
+    pub(crate) seed: u64,
+    pub(crate) registrants: usize,
+    pub(crate) events: usize,
+    /// How many of the events arrive before the verdict.
+    pub(crate) early: usize,
+    pub(crate) window: Duration,
+    pub(crate) expect: Option<usize>,
+    pub(crate) in_process: usize,
+    pub(crate) threads: bool,
+    /// The kinds of faults, taken in turns.
+    pub(crate) faults: Vec<Kind>,
+}
+
+/// Faults that may come on top of another one.
+const BESIDES: [Kind; 6] = [Kind::Kill, Kind::Stop, Kind::Stall, Kind::Late, Kind::Restart, Kind::Load];
+
+impl Template {
+    /// How many processes take part in each.
+    pub(crate) fn processes(&self) -> usize {
+        self.registrants.div_ceil(self.in_process)
+    }
+
+    /// The plan of a round: the same for the same seed and number.
+    pub(crate) fn draw(&self, round: u64) -> Plan {
+        let mut random = fastrand::Rng::with_seed(self.seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // Sorted by a random part first, so that the smallest is not the first to start.
+        let ids = (0..self.registrants).map(|index| format!("{:06x}-{index}", random.u32(..1 << 24))).collect();
+        let events = (0..self.events)
+            .map(|event| match event {
+                event if event < self.early => Moment::Joining,
+                _ if !self.faults.is_empty() && random.bool() => Moment::After(random.u64(..5_000)),
+                _ if random.bool() => Moment::Verdict,
+                _ => Moment::Settled,
+            })
+            .collect();
+        let mut plan = Plan {
+            protocol: self.protocol.clone(),
+            seed: self.seed,
+            round,
+            window_us: u64::try_from(self.window.as_micros()).unwrap_or(u64::MAX),
+            expect: self.expect,
+            ids,
+            later_us: Vec::new(),
+            in_process: self.in_process,
+            threads: self.threads,
+            events,
+            faults: Vec::new(),
+        };
+        self.add_faults(&mut plan, &mut random);
+        plan
+    }
+
+    /// How many instances a round has at most.
+    pub(crate) fn instances_max(&self) -> usize {
+        // Each of two faults may bring one more.
+        self.registrants + if self.faults.is_empty() { 0 } else { 2 }
+    }
+
+    fn add_faults(&self, plan: &mut Plan, random: &mut fastrand::Rng) {
+        if self.faults.is_empty() {
+            return;
+        }
+        let kinds = self.faults.len() as u64;
+        let kind_of = |number: u64| usize::try_from(number % kinds).map_or(Kind::Kill, |kind| self.faults[kind]);
+        let mut drawn = vec![(kind_of(plan.round), plan.round / kinds)];
+        let besides: Vec<_> =
+            self.faults.iter().filter(|kind| BESIDES.contains(kind) && **kind != drawn[0].0).collect();
+        if random.u8(..4) == 0 && !besides.is_empty() {
+            drawn.push((*besides[random.usize(..besides.len())], plan.round));
+        }
+        for (kind, turn) in drawn {
+            let around =
+                Around { turn, registrants: self.registrants, in_process: self.in_process, window: self.window };
+            let late = kind == Kind::Late;
+            let prefix = if late { "000000".to_owned() } else { format!("{:06x}", random.u32(..1 << 24)) };
+            let (ids, later_us) = (&mut plan.ids, &mut plan.later_us);
+            plan.faults.push(fault::draw(kind, around, random, |begins_us| {
+                let index = ids.len();
+                ids.push(format!("{prefix}-{index}"));
+                later_us.push(begins_us);
+                index
+            }));
+        }
+    }
+}
+
+impl Plan {
+    /// How many instances start together.
+    pub(crate) fn registrants(&self) -> usize {
+        self.ids.len() - self.later_us.len()
+    }
+
+    /// How many processes take part.
+    pub(crate) fn processes(&self) -> usize {
+        self.registrants().div_ceil(self.in_process) + self.later_us.len()
+    }
+
+    /// The instances that a process hosts.
+    pub(crate) fn hosted_by(&self, process: usize) -> std::ops::Range<usize> {
+        let registrants = self.registrants();
+        if let Some(later) = process.checked_sub(registrants.div_ceil(self.in_process)) {
+            registrants + later..registrants + later + 1
+        } else {
+            let first = process * self.in_process;
+            first..(first + self.in_process).min(registrants)
+        }
+    }
+
+    /// The process that hosts an instance.
+    pub(crate) fn host_of(&self, instance: usize) -> usize {
+        (0..self.processes()).find(|process| self.hosted_by(*process).contains(&instance)).unwrap_or(0)
+    }
+
+    /// When an instance begins, in microseconds after the start.
+    pub(crate) fn begins_us(&self, instance: usize) -> u64 {
+        instance.checked_sub(self.registrants()).map_or(0, |later| self.later_us[later])
+    }
+
+    /// Whether an instance may refuse to take part because of what is done to the round.
+    pub(crate) fn allows_refusal(&self) -> bool {
+        self.faults.iter().any(|fault| fault.allows_refusal())
+    }
+
+    /// The window.
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_micros(self.window_us)
+    }
+
+    /// What all instances call an event.
+    pub(crate) fn event_id(event: usize) -> String {
+        format!("event-{event}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_follows_from_seed_and_number_and_the_smallest_is_not_always_first() {
+        let template = Template {
+            protocol: "journal".into(),
+            seed: 7,
+            registrants: 4,
+            events: 3,
+            early: 1,
+            window: Duration::from_millis(150),
+            expect: Some(4),
+            in_process: 3,
+            threads: false,
+            faults: Vec::new(),
+        };
+        let plan = template.draw(5);
+        assert_eq!(plan, template.draw(5));
+        assert_ne!(plan.ids, template.draw(6).ids);
+        assert_eq!((plan.processes(), plan.hosted_by(0), plan.hosted_by(1)), (2, 0..3, 3..4));
+        let text = serde_json::to_string(&plan).expect("JSON");
+        assert_eq!(serde_json::from_str::<Plan>(&text).expect("its own JSON"), plan);
+        let first_is_smallest = |round| {
+            let plan = template.draw(round);
+            plan.ids.iter().min() == plan.ids.first()
+        };
+        let count = (0..400).filter(|&round| first_is_smallest(round)).count();
+        assert!((60..140).contains(&count), "{count} of 400");
+
+        let template = Template { faults: vec![Kind::Late, Kind::Kill], ..template };
+        let plan = template.draw(4);
+        assert_eq!(plan.faults[0].kind(), Kind::Late);
+        assert_eq!(plan.ids.iter().min(), Some(&plan.ids[4]), "who is late is the smallest");
+        assert_eq!((plan.registrants(), plan.hosted_by(2), plan.host_of(4)), (4, 4..5, 2));
+        assert_eq!(plan.begins_us(4), plan.later_us[0]);
+        assert_eq!(template.draw(5).faults[0].kind(), Kind::Kill);
+    }
+}

@@ -1,0 +1,361 @@
+//! One round: its processes are forked, released together, waited for, and what they left behind is gathered.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::process::{Pid, Signal};
+use single_primary::call::{Failure as Failed, Reply};
+
+use crate::clock;
+use crate::disturbance::Done;
+use crate::exit::Failure;
+use crate::fault::{Fault, Kind};
+use crate::host::{self, PATIENCE, Stage};
+use crate::instance::{JOURNAL, Place};
+use crate::judge::{Evidence, Seen, Tenure};
+use crate::meeting::Meeting;
+use crate::plan::Plan;
+use crate::process;
+use crate::shared_memory;
+use crate::trace::{Entry, Region};
+use crate::validation::Validator;
+
+/// How much of an instance's trace is kept: far more than an election takes.
+const TRACE_WORDS: usize = 16 * 1024;
+
+/// What a write past the file-size limit is answered.
+const FILE_TOO_LARGE: i32 = rustix::io::Errno::FBIG.raw_os_error();
+
+/// How often the worker looks for processes that ended before their time.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What a worker needs for its rounds, one after the other.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    stage: Stage,
+    regions: Vec<Region>,
+    directory: PathBuf,
+    past: PathBuf,
+}
+
+/// A round whose processes run.
+#[derive(Debug)]
+pub(crate) struct Started {
+    children: Vec<Pid>,
+    done: Done,
+}
+
+/// A round whose processes have ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    released_ns: u64,
+    done: Done,
+}
+
+/// A round that is over, with its files still there.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// When the processes were released.
+    pub(crate) released_ns: u64,
+    pub(crate) evidence: Evidence,
+    /// How often each kind of fault happened.
+    pub(crate) faults: BTreeMap<String, u64>,
+    /// How long its traces took to follow.
+    pub(crate) validation_ns: u64,
+    /// What in its traces is no path of the machine, by instance.
+    pub(crate) mismatches: Vec<String>,
+    /// How many traces were followed to their end.
+    pub(crate) traces: u64,
+}
+
+impl Rig {
+    /// Takes memory for rounds of at most so many instances, whose files will lie under `base`, a directory that it makes.
+    pub(crate) fn new(base: &Path, instances: usize) -> Result<Self, Failure> {
+        let remedy = "give a directory to write in by --dir";
+        fs::create_dir(base).map_err(Failure::environment(base.display(), "mkdir", remedy))?;
+        let failure = |error| {
+            Failure::environment("shared memory", "mmap", "free memory or give fewer --registrants or --jobs")(error)
+        };
+        let meetings: &'static [AtomicU32] = shared_memory::map(6 + instances).map_err(failure)?;
+        let words: &'static [AtomicU64] = shared_memory::map(1 + instances * TRACE_WORDS).map_err(failure)?;
+        Ok(Self {
+            stage: Stage {
+                start: Meeting::new(&meetings[0]),
+                settled: Meeting::new(&meetings[1]),
+                finished: Meeting::new(&meetings[2]),
+                ending: Meeting::new(&meetings[3]),
+                strike: Meeting::new(&meetings[4]),
+                heir: &meetings[5],
+                statuses: &meetings[6..],
+                released_ns: &words[0],
+            },
+            regions: words[1..].chunks_exact(TRACE_WORDS).map(Region::new).collect(),
+            directory: base.join("election"),
+            past: base.join("past"),
+        })
+    }
+
+    /// The election directory of the round that was run last.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where the journals are that were emptied during it.
+    pub(crate) fn past(&self) -> &Path {
+        &self.past
+    }
+
+    /// The traces of its instances.
+    pub(crate) fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Starts a round: its processes run from here on.
+    pub(crate) fn start(&self, plan: &Plan) -> Result<Started, Failure> {
+        let Stage { start, settled, finished, ending, strike, released_ns, heir, statuses } = self.stage;
+        for meeting in [start, settled, finished, ending, strike] {
+            meeting.clear();
+        }
+        for word in [heir].into_iter().chain(statuses) {
+            word.store(0, Ordering::Relaxed);
+        }
+        let done = Done::prepare(plan, &self.directory).map_err(Failure::environment(
+            self.directory.display(),
+            "preparing the round's faults",
+            "keep others from writing there",
+        ))?;
+        let epoch_ns = clock::now_ns();
+        for region in &self.regions {
+            region.clear(epoch_ns);
+        }
+        let place = Place { directory: &self.directory, past: &self.past };
+        let mut children = Vec::with_capacity(plan.processes());
+        for index in 0..plan.processes() {
+            match process::fork(|| host::run(plan, index, place, self.stage, &self.regions)) {
+                Ok(child) => children.push(child),
+                Err(error) => {
+                    kill(&children);
+                    let remedy = "raise the limit of processes, or give fewer --registrants or --jobs";
+                    return Err(Failure::environment("a process of the round", "fork", remedy)(error));
+                }
+            }
+        }
+        released_ns.store(clock::now_ns(), Ordering::Release);
+        start.arrive(1);
+        Ok(Started { children, done })
+    }
+
+    /// Waits until all processes of a round have ended.
+    pub(crate) fn wait(&self, plan: &Plan, started: Started) -> Result<Ended, Failure> {
+        let Started { mut children, mut done } = started;
+        let released_ns = self.stage.released_ns.load(Ordering::Acquire);
+        if !plan.faults.is_empty() {
+            let remedy = "keep others from signalling its processes and from writing to its files";
+            done.carry_out(plan, self.stage, &self.directory, &children).map_err(Failure::environment(
+                "a round with faults",
+                "kill, wait or write",
+                remedy,
+            ))?;
+            return Ok(Ended { released_ns, done });
+        }
+        let deadline = Instant::now() + plan.window() * 2 + PATIENCE * 4;
+        let failure = || Failure::environment::<rustix::io::Errno>("a process of the round", "wait", "report this");
+        let mut dead = 0;
+        while !self.stage.finished.wait(plan.processes(), LOOK) {
+            let mut alive = Vec::with_capacity(children.len());
+            for child in children {
+                match rustix::process::waitpid(Some(child), rustix::process::WaitOptions::NOHANG) {
+                    Ok(None) => alive.push(child),
+                    Ok(Some((_, status))) => dead += usize::from(status.exit_status() != Some(0)),
+                    Err(error) => return Err(failure()(error)),
+                }
+            }
+            children = alive;
+            if Instant::now() > deadline {
+                kill(&children);
+                return Ok(Ended { released_ns, done });
+            }
+            if children.is_empty() {
+                break;
+            }
+            // Those who wait for the dead must go on.
+            for _ in 0..dead {
+                self.stage.settled.arrive(plan.ids.len());
+                self.stage.finished.arrive(plan.processes());
+            }
+            dead = 0;
+        }
+        for child in children {
+            process::wait(child).map_err(failure())?;
+        }
+        Ok(Ended { released_ns, done })
+    }
+
+    /// Gathers what a round left behind. Its files stay until [`Rig::clean`].
+    pub(crate) fn gather(&self, plan: &Plan, ended: Ended) -> Result<Ran, Failure> {
+        let Ended { released_ns, mut done } = ended;
+        let before_ns = clock::now_ns();
+        let journal = plan.protocol == JOURNAL;
+        let mut mismatches = Vec::new();
+        let mut traces = 0;
+        let mut fired = Vec::new();
+        let mut full = false;
+        let instances: Vec<Seen> = (plan.ids.iter().enumerate().zip(&self.regions))
+            .map(|((index, id), region)| {
+                let mut validator = journal.then(|| Validator::new(plan, index));
+                let mut seen = Seen { id: id.clone(), ..Seen::default() };
+                let died_ns = done.deaths_ns[plan.host_of(index)];
+                let mut believed = None;
+                let mut late = plan.begins_us(index) > 0;
+                let mut last_ns = 0;
+                for stamped in region.entries() {
+                    last_ns = stamped.at_ns;
+                    match &stamped.entry {
+                        Entry::Believe { term } => believed = Some((*term, stamped.at_ns)),
+                        Entry::Cease => {
+                            seen.tenures.extend(believed.take().map(|(term, from_ns)| Tenure {
+                                term,
+                                from_ns,
+                                until_ns: stamped.at_ns,
+                            }));
+                        }
+                        Entry::Verdict { .. } => seen.verdict_ns = Some(stamped.at_ns),
+                        Entry::Deliver(event) => seen.delivered.push(*event),
+                        Entry::Failed(why) => seen.failed = Some(why.clone()),
+                        Entry::Left => seen.left = true,
+                        Entry::Fault(kind) => {
+                            seen.retired |= *kind == Kind::Restart.name();
+                            fired.push(kind.clone());
+                        }
+                        Entry::Reply(Reply::Failed(Failed(error))) if *error == FILE_TOO_LARGE => {
+                            full = true;
+                        }
+                        Entry::Clock(_) | Entry::Call(_) | Entry::Reply(_) | Entry::Leave | Entry::Note(_) => {}
+                    }
+                    if let Some(validator) = &mut validator {
+                        validator.follow(&stamped.entry);
+                    }
+                }
+                // The dead were primary at least until they were killed.
+                let until_ns = died_ns.unwrap_or(0).max(last_ns);
+                seen.tenures.extend(believed.map(|(term, from_ns)| Tenure { term, from_ns, until_ns }));
+                seen.died = died_ns.is_some() && !seen.left;
+                late &= last_ns > 0;
+                if late
+                    && plan
+                        .faults
+                        .iter()
+                        .any(|fault| matches!(fault, Fault::Late { instance, .. } if *instance == index))
+                {
+                    fired.push(Kind::Late.name());
+                }
+                if let Some(validator) = validator
+                    && !region.is_overflown()
+                {
+                    traces += 1;
+                    if let Err(how) = validator.finish(!seen.left) {
+                        mismatches.push(format!("{id}: {how}"));
+                    }
+                }
+                seen
+            })
+            .collect();
+        let validation_ns = clock::now_ns() - before_ns;
+        let mut journals = Vec::new();
+        if journal {
+            journals.extend(read(&self.directory.join("journal"))?);
+            if let Ok(past) = fs::read_dir(&self.past) {
+                for entry in past.flatten() {
+                    journals.extend(read(&entry.path())?);
+                }
+            }
+        }
+        let mut log = read(&self.directory.join("realtime.log"))?.unwrap_or_default();
+        for (mut file, is_log) in std::mem::take(&mut done.removed).into_iter().zip([false, true]) {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(Failure::environment("a removed file", "read", "report this"))?;
+            if is_log {
+                log.extend(bytes);
+            } else if journal {
+                journals.push(bytes);
+            }
+        }
+        if full {
+            fired.push(Kind::Full.name());
+        }
+        let is_kind = |name: &String| Kind::parse(name).is_ok();
+        for kind in &fired {
+            done.count(kind);
+        }
+        done.problems.extend(fired.into_iter().filter(|kind| !is_kind(kind)));
+        done.faults.retain(|kind, _| is_kind(kind));
+        let evidence = Evidence {
+            instances,
+            journals,
+            log,
+            events: plan.events.len(),
+            allows_refusal: plan.allows_refusal() || done.looks_foreign,
+            files_removed: done.faults.contains_key(&Kind::Unlink.name()),
+            problems: done.problems,
+        };
+        Ok(Ran { released_ns, evidence, faults: done.faults, validation_ns, mismatches, traces })
+    }
+
+    /// Removes the files of the last round.
+    pub(crate) fn clean(&self) -> Result<(), Failure> {
+        for directory in [&self.directory, &self.past] {
+            remove(directory).map_err(Failure::environment(
+                directory.display(),
+                "removing the round's files",
+                "keep others from writing there",
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+/// Kills processes of ours, and waits until they are gone.
+fn kill(children: &[Pid]) {
+    for child in children {
+        // One that has ended already is only waited for.
+        let _ = rustix::process::kill_process(*child, Signal::KILL);
+        let _ = process::wait(*child);
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::environment(path.display(), "read", "keep others from changing it")(error)),
+    }
+}
+
+/// Removes a directory with the files in it, if there is one.
+fn remove(directory: &Path) -> std::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = match rustix::fs::openat(CWD, directory, flags, Mode::empty()) {
+        Ok(opened) => opened,
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in rustix::fs::Dir::read_from(&opened)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match rustix::fs::unlinkat(&opened, name, AtFlags::empty()) {
+            Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => {
+                remove(&directory.join(std::ffi::OsStr::new(name.to_string_lossy().as_ref())))?;
+            }
+            removed => removed?,
+        }
+    }
+    Ok(rustix::fs::rmdir(directory)?)
+}

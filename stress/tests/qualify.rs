@@ -1,0 +1,115 @@
+//! `stress qualify` where the file system keeps everything, and where one thing after the other is broken on purpose.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+const STRESS: &str = env!("CARGO_BIN_EXE_stress");
+
+const PROPERTIES: [&str; 16] = [
+    "file-system",
+    "exclusive-lock",
+    "shared-lock",
+    "lock-per-open",
+    "release-on-kill",
+    "directory-lock",
+    "append-whole",
+    "append-kept",
+    "append-at-once",
+    "visibility",
+    "truncation",
+    "exclusive-create",
+    "rename",
+    "identity",
+    "link-count",
+    "clock",
+];
+
+fn qualify(directory: &Path, arguments: &[&str]) -> Result<Output> {
+    Ok(Command::new(STRESS).arg("qualify").arg(directory).args(["--export-json", "-"]).args(arguments).output()?)
+}
+
+/// Every row must be filled and hold.
+fn check_holds(output: &Output) -> Result {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let rows = report["rows"].as_array().ok_or("no rows")?;
+    let properties: Vec<_> = rows.iter().filter_map(|row| row["property"].as_str()).collect();
+    assert_eq!(properties, PROPERTIES);
+    for row in rows {
+        assert_eq!(row["finding"], "holds", "{row}");
+        assert_ne!(row["figures"], "", "{row}");
+    }
+    Ok(())
+}
+
+#[test]
+fn temporary_and_shared_memory_directories_hold() -> Result {
+    let mut places = vec![std::env::temp_dir()];
+    places.extend(Some("/dev/shm".into()).filter(|path: &std::path::PathBuf| path.is_dir()));
+    for place in places {
+        let directory = tempfile::tempdir_in(place)?;
+        check_holds(&qualify(directory.path(), &[])?)?;
+        assert_eq!(std::fs::read_dir(directory.path())?.count(), 0, "what was made is removed again");
+    }
+    Ok(())
+}
+
+#[test]
+fn each_property_broken_on_purpose_is_seen() -> Result {
+    for property in PROPERTIES {
+        let directory = tempfile::tempdir()?;
+        let output = qualify(directory.path(), &["--only", property, "--broken", property, "--timeout", "1s"])?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{property}: {stderr}");
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        for row in report["rows"].as_array().ok_or("no rows")? {
+            let expected = if row["property"] == property { "violated" } else { "unknown" };
+            assert_eq!(row["finding"], expected, "{property}: {row}");
+        }
+        assert!(stderr.contains("must not be used"), "{property}: {stderr}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_part_of_the_properties_is_not_enough() -> Result {
+    let directory = tempfile::tempdir()?;
+    let output = qualify(directory.path(), &["--only", "clock,identity"])?;
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = qualify(&directory.path().join("nowhere"), &[])?;
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Mounts an overlay in a mount namespace of its own, where the machine allows it.
+#[test]
+fn an_overlay_holds() -> Result {
+    let directory = tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" })?;
+    for part in ["lower", "upper", "work", "merged"] {
+        std::fs::create_dir(directory.path().join(part))?;
+    }
+    let script = "mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged || exit 99\n\
+                  exec \"$0\" qualify merged --export-json -";
+    let overlay = |flags: &str| {
+        Command::new("unshare").args([flags, "sh", "-c", script, STRESS]).current_dir(directory.path()).output()
+    };
+    for flags in ["-m", "-rm"] {
+        match overlay(flags) {
+            Ok(output) if output.stdout.is_empty() && output.status.code() != Some(4) => {}
+            Ok(output) => {
+                assert!(String::from_utf8_lossy(&output.stderr).contains("overlayfs"), "the mount was not looked at");
+                return check_holds(&output);
+            }
+            Err(_) => {}
+        }
+    }
+    // Written past the test harness, which would keep it to itself.
+    writeln!(std::io::stderr(), "skipped an_overlay_holds: this machine does not let its users mount an overlay")?;
+    Ok(())
+}
