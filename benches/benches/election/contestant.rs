@@ -1,0 +1,167 @@
+//! Who answers the question "am I it?": the election, the bare lock under it, and what else a user could have picked.
+
+use std::any::Any;
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use single_primary::call::Name;
+use single_primary::{Election, Role};
+
+use crate::floor;
+
+/// Longer than any measurement: a race ends because everybody is there.
+const WINDOW: Duration = Duration::from_mins(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contestant {
+    Election,
+    BareFlock,
+    StdTryLock,
+    FdLock,
+    Fslock,
+    NamedLock,
+    SingleInstance,
+    Pidlock,
+}
+
+/// What a contestant found out, and what it holds for as long as that is to stay true.
+pub(crate) struct Claim {
+    pub(crate) primary: bool,
+    /// The one that is primary, where the contestant can tell.
+    pub(crate) of: Option<String>,
+    pub(crate) held: Held,
+}
+
+#[expect(clippy::large_enum_variant, reason = "a box would add an allocation to what is measured")]
+pub(crate) enum Held {
+    Election(Election),
+    Descriptor(std::os::fd::OwnedFd),
+    Other { _guard: Box<dyn Any> },
+}
+
+impl Contestant {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::BareFlock,
+        Self::Election,
+        Self::StdTryLock,
+        Self::FdLock,
+        Self::Fslock,
+        Self::NamedLock,
+        Self::SingleInstance,
+        Self::Pidlock,
+    ];
+
+    /// Its name in reports; the bare lock is what the others are compared with.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Election => "election",
+            Self::BareFlock => "floor",
+            Self::StdTryLock => "std",
+            Self::FdLock => "fd-lock",
+            Self::Fslock => "fslock",
+            Self::NamedLock => "named-lock",
+            Self::SingleInstance => "single-instance",
+            Self::Pidlock => "pidlock",
+        }
+    }
+
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|contestant| contestant.name() == name)
+    }
+
+    /// Whether it can be refused as often as a measurement refuses it: single-instance 0.3.3 leaks a socket each time.
+    pub(crate) fn can_be_refused(self) -> bool {
+        self != Self::SingleInstance
+    }
+
+    /// Whether a race of it has one winner: pidlock 0.2.2 lets several acquire a lock that they create at the same time.
+    pub(crate) fn can_be_raced(self) -> bool {
+        self.can_be_refused() && self != Self::Pidlock
+    }
+
+    /// Finds out whether this process is it, among `expect` that ask at the same time (1: it waits for nobody).
+    pub(crate) fn claim(self, directory: &Path, expect: usize) -> Claim {
+        let lock = directory.join("lock");
+        let (primary, held) = match self {
+            Self::Election => {
+                let options = Election::options(directory);
+                let options =
+                    if expect > 1 { options.window(WINDOW).expect(expect) } else { options.window(Duration::ZERO) };
+                let election = options.join().expect("the election can be joined");
+                let (primary, of) = match election.role() {
+                    Role::Primary { .. } => (true, election.id().to_string()),
+                    Role::Secondary { primary, .. } => (false, primary.to_string()),
+                    role => panic!("joined without a verdict: {role:?}"),
+                };
+                return Claim { primary, of: Some(of), held: Held::Election(election) };
+            }
+            Self::BareFlock => {
+                let (file, primary) = floor::claim_lock(&lock).expect("the lock can be tried");
+                (primary, Held::Descriptor(file))
+            }
+            Self::StdTryLock => {
+                let file = File::create(&lock).expect("the lock file can be opened");
+                (file.try_lock().is_ok(), Held::Other { _guard: Box::new(file) })
+            }
+            Self::FdLock => {
+                let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
+                let mut file = fd_lock::RwLock::new(file.expect("the lock file can be opened"));
+                // Forgotten, the guard leaves the lock to the file, which outlives it.
+                let primary = file.try_write().map(std::mem::forget).is_ok();
+                (primary, Held::Other { _guard: Box::new(file) })
+            }
+            Self::Fslock => {
+                let mut file = fslock::LockFile::open(&lock).expect("the lock file can be opened");
+                (file.try_lock().expect("the lock can be tried"), Held::Other { _guard: Box::new(file) })
+            }
+            Self::NamedLock => {
+                let file = named_lock::NamedLock::with_path(&lock).expect("the lock file can be opened");
+                let guard = file.try_lock();
+                (guard.is_ok(), Held::Other { _guard: Box::new(guard) })
+            }
+            Self::SingleInstance => {
+                let name = directory.to_str().expect("a temporary path is text");
+                let instance = single_instance::SingleInstance::new(name).expect("the socket can be bound");
+                (instance.is_single(), Held::Other { _guard: Box::new(instance) })
+            }
+            Self::Pidlock => {
+                let mut file = pidlock::Pidlock::new_validated(&lock).expect("the path is valid");
+                (file.acquire().is_ok(), Held::Other { _guard: Box::new(file) })
+            }
+        };
+        Claim { primary, of: None, held }
+    }
+}
+
+impl Claim {
+    /// Blocks until this process is primary. Only the election and the bare lock can.
+    pub(crate) fn wait(&self) {
+        match &self.held {
+            Held::Election(election) => {
+                election.wait().expect("it becomes primary in the end");
+                assert!(election.is_primary());
+            }
+            Held::Descriptor(file) => {
+                floor::lock(file, FlockOperation::LockExclusive).expect("the lock is free in the end");
+            }
+            Held::Other { .. } => unreachable!("{self:?} cannot wait"),
+        }
+    }
+
+    /// The file whose lock those wait for who are not primary.
+    pub(crate) fn contested_file(of: Option<&str>) -> String {
+        match of {
+            Some(id) => Name::Seat(id.parse().expect("an election's own ID")).file_name(),
+            None => "lock".into(),
+        }
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Claim").field("primary", &self.primary).field("of", &self.of).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! The bare system calls of an election in a straight line: what no implementation of it can do without.
+#![expect(clippy::large_stack_arrays, reason = "the cheapest place for a buffer, and main's stack has room")]
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags, RawDir};
+use rustix::io::{self, Errno};
+use rustix::rand::{GetRandomFlags, getrandom};
+use single_primary::{READ_BYTES, RECORD_BYTES};
+
+/// What an instance holds open.
+pub(crate) type Held = Vec<OwnedFd>;
+
+/// A record's bytes, already encoded.
+pub(crate) type Bytes = [u8; RECORD_BYTES];
+
+const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+const APPEND: OFlags = ALWAYS.union(OFlags::RDWR).union(OFlags::APPEND).union(OFlags::CREATE);
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// Joins where there is no election directory, and returns the size of the journal read back.
+pub(crate) fn join_fresh(directory: &Path, seat: &str, record: &Bytes) -> io::Result<(Held, usize)> {
+    random()?;
+    assert_eq!(open_directory(directory).expect_err("the directory is fresh"), Errno::NOENT);
+    fs::mkdir(directory, Mode::RWXU)?;
+    let directory = open_directory(directory)?;
+    fs::fstat(&directory)?;
+    fs::fstatfs(&directory)?;
+    lock(&directory, FlockOperation::NonBlockingLockShared)?;
+    let journal = fs::openat(&directory, "journal", APPEND, PRIVATE)?;
+    fs::fstat(&journal)?;
+    lock(&journal, FlockOperation::NonBlockingLockExclusive)?;
+    read(&journal, 0)?;
+    lock(&journal, FlockOperation::Unlock)?;
+    elect(directory, journal, seat, record)
+}
+
+/// Joins where a dead election left its files, and returns the size of the journal read back.
+pub(crate) fn join_leftover(directory: &Path, seat: &str, record: &Bytes) -> io::Result<(Held, usize)> {
+    random()?;
+    let directory = open_directory(directory)?;
+    fs::fstat(&directory)?;
+    fs::fstatfs(&directory)?;
+    lock(&directory, FlockOperation::NonBlockingLockShared)?;
+    let journal = fs::openat(&directory, "journal", APPEND, PRIVATE)?;
+    fs::fstat(&journal)?;
+    lock(&journal, FlockOperation::NonBlockingLockExclusive)?;
+    read(&journal, 0)?;
+    fs::ftruncate(&journal, 0)?;
+    remove_seats(directory.as_fd())?;
+    lock(&journal, FlockOperation::Unlock)?;
+    elect(directory, journal, seat, record)
+}
+
+/// Joins a living election, whose primary has the other seat, and returns how much of the journal was read.
+pub(crate) fn join_living(directory: &Path, seat: &str, primary: &str, record: &Bytes) -> io::Result<(Held, usize)> {
+    random()?;
+    let directory = open_directory(directory)?;
+    fs::fstat(&directory)?;
+    fs::fstatfs(&directory)?;
+    lock(&directory, FlockOperation::NonBlockingLockShared)?;
+    let journal = fs::openat(&directory, "journal", APPEND, PRIVATE)?;
+    fs::fstat(&journal)?;
+    assert_eq!(lock(&journal, FlockOperation::NonBlockingLockExclusive), Err(Errno::AGAIN));
+    lock(&journal, FlockOperation::NonBlockingLockShared)?;
+    fs::statat(&directory, "journal", AtFlags::SYMLINK_NOFOLLOW)?;
+    let seat = claim(directory.as_fd(), seat)?;
+    let mut size = read_to_end(&journal, 0)?;
+    io::write(&journal, record)?;
+    size += read_to_end(&journal, size)?;
+    let rival = fs::openat(&directory, primary, ALWAYS | OFlags::RDONLY, PRIVATE)?;
+    assert_eq!(lock(&rival, FlockOperation::NonBlockingLockShared), Err(Errno::AGAIN));
+    Ok((vec![directory, journal, seat, rival], size))
+}
+
+/// From the shared lock to the seal, read back.
+fn elect(directory: OwnedFd, journal: OwnedFd, seat: &str, record: &Bytes) -> io::Result<(Held, usize)> {
+    lock(&journal, FlockOperation::NonBlockingLockShared)?;
+    fs::statat(&directory, "journal", AtFlags::SYMLINK_NOFOLLOW)?;
+    let seat = claim(directory.as_fd(), seat)?;
+    read(&journal, 0)?;
+    io::write(&journal, record)?;
+    io::write(&journal, record)?;
+    let size = read(&journal, 0)?;
+    Ok((vec![directory, journal, seat], size))
+}
+
+fn claim(directory: BorrowedFd<'_>, seat: &str) -> io::Result<OwnedFd> {
+    let seat = fs::openat(directory, seat, APPEND, PRIVATE)?;
+    fs::fstat(&seat)?;
+    lock(&seat, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(seat)
+}
+
+fn random() -> io::Result<()> {
+    getrandom(&mut [0; 16], GetRandomFlags::empty()).map(drop)
+}
+
+fn open_directory(directory: &Path) -> io::Result<OwnedFd> {
+    fs::openat(fs::CWD, directory, ALWAYS | OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())
+}
+
+pub(crate) fn lock(file: &OwnedFd, operation: FlockOperation) -> io::Result<()> {
+    fs::flock(file, operation)
+}
+
+fn read(file: &OwnedFd, offset: usize) -> io::Result<usize> {
+    let mut bytes = [MaybeUninit::<u8>::uninit(); READ_BYTES];
+    io::pread(file, &mut bytes, offset as u64).map(|(read, _)| read.len())
+}
+
+fn read_to_end(file: &OwnedFd, start: usize) -> io::Result<usize> {
+    let mut size = 0;
+    loop {
+        let length = read(file, start + size)?;
+        size += length;
+        if length < READ_BYTES {
+            return Ok(size);
+        }
+    }
+}
+
+fn remove_seats(directory: BorrowedFd<'_>) -> io::Result<()> {
+    let listing = fs::openat(directory, ".", OFlags::CLOEXEC | OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())?;
+    let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
+    let mut seats = Vec::new();
+    let mut entries = RawDir::new(listing, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let name = entry?.file_name().to_owned();
+        if name.to_bytes().ends_with(b".seat") {
+            seats.push(name);
+        }
+    }
+    seats.iter().try_for_each(|seat| fs::unlinkat(directory, seat, AtFlags::empty()))
+}
+
+/// One flock decides: whoever gets it is primary. What remains open carries it.
+pub(crate) fn claim_lock(path: &Path) -> io::Result<(OwnedFd, bool)> {
+    let file = open_lock(path)?;
+    match lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok((file, true)),
+        Err(Errno::AGAIN) => Ok((file, false)),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_lock(path: &Path) -> io::Result<OwnedFd> {
+    fs::openat(fs::CWD, path, OFlags::CLOEXEC | OFlags::RDWR | OFlags::CREATE, PRIVATE)
+}

@@ -1,0 +1,132 @@
+//! What an instance that has joined costs: `is_primary`, `record` and `poll`.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use criterion::{BatchSize, Criterion};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use single_primary::{Election, Recorded, Role};
+
+use crate::{floor, scratch};
+
+const PAYLOAD: &str = r#"{"tool":"bash","call":"call_00042","title":"List the files of the project","ok":true}"#;
+
+/// Where the log is renamed, by default.
+const ROTATE_BYTES: u64 = 16 << 20;
+
+pub(crate) fn measure(criterion: &mut Criterion) {
+    is_primary(criterion);
+    poll_primary(criterion);
+    poll_secondary(criterion);
+    record(criterion);
+}
+
+fn join(directory: &Path) -> Election {
+    Election::options(directory).window(Duration::ZERO).join().expect("the election can be joined")
+}
+
+fn is_primary(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("is_primary");
+    let scratch = scratch::directory();
+    let election = join(scratch.path());
+    let word = AtomicU64::new(1);
+    group.bench_function("floor", |bencher| {
+        bencher.iter(|| assert_eq!(std::hint::black_box(&word).load(Ordering::Acquire), 1));
+    });
+    group.bench_function("election", |bencher| {
+        bencher.iter(|| assert!(std::hint::black_box(&election).is_primary()));
+    });
+    group.finish();
+}
+
+fn poll_primary(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("poll/primary");
+    let scratch = scratch::directory();
+    let election = join(scratch.path());
+    group.bench_function("floor", |bencher| {
+        bencher.iter(|| (rustix::process::getpid(), rustix::time::clock_gettime(rustix::time::ClockId::Boottime)));
+    });
+    group.bench_function("election", |bencher| {
+        bencher.iter(|| assert_eq!(election.poll(), Ok(Role::Primary { term: 1 })));
+    });
+    group.finish();
+}
+
+fn poll_secondary(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("poll/secondary");
+    let scratch = scratch::directory();
+    let primary = join(scratch.path());
+    let secondary = join(scratch.path());
+    let seat = scratch.path().join(format!("{}.seat", primary.id()));
+    let seat = rustix::fs::open(seat, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).expect("the seat is there");
+    group.bench_function("floor", |bencher| {
+        bencher.iter(|| {
+            let process = rustix::process::getpid();
+            let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+            let probe = floor::lock(&seat, FlockOperation::NonBlockingLockShared);
+            assert_eq!(probe, Err(rustix::io::Errno::AGAIN));
+            (process, now)
+        });
+    });
+    group.bench_function("election", |bencher| {
+        bencher.iter(|| assert!(matches!(secondary.poll(), Ok(Role::Secondary { term: 1, .. }))));
+    });
+    group.finish();
+}
+
+fn record(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("record");
+    let scratch = scratch::directory();
+    let election = join(scratch.path());
+    let log = scratch.path().join("realtime.log");
+    let mut events = 0_u64;
+    let mut next_event = || {
+        events += 1;
+        format!("call_{events:012}")
+    };
+    assert_eq!(election.record(&next_event(), PAYLOAD), Ok(Recorded::Written));
+    let line = fs::read(&log).expect("the entry is written");
+
+    let journal = File::open(scratch.path().join("journal")).expect("the journal is there");
+    let bare = File::options().create(true).append(true).open(scratch.path().join("bare.log")).expect("there is room");
+    let mut size = 0;
+    group.bench_function("floor", |bencher| {
+        bencher.iter_batched(
+            || {
+                size += line.len() as u64;
+                if size > ROTATE_BYTES {
+                    bare.set_len(0).expect("the log can be cut");
+                    size = 0;
+                }
+            },
+            |()| {
+                rustix::fs::fstat(&journal).expect("the journal is open");
+                assert_eq!(rustix::io::write(&bare, &line), Ok(line.len()));
+            },
+            BatchSize::SmallInput,
+        );
+    });
+
+    let mut last = None;
+    group.bench_function("election", |bencher| {
+        bencher.iter_batched_ref(
+            || {
+                let event = next_event();
+                last = Some(event.clone());
+                event
+            },
+            |event| assert_eq!(election.record(event, PAYLOAD), Ok(Recorded::Written)),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+    if let Some(last) = last {
+        // Where the last entry filled the log, it has just been renamed.
+        let text = fs::read_to_string(&log).or_else(|_| fs::read_to_string(log.with_extension("log.1")));
+        let text = text.expect("the log can be read");
+        let line = text.lines().last().expect("the log has entries");
+        assert!(line.contains(&format!("\"event\":\"{last}\"")) && line.contains(PAYLOAD), "the last entry is {line}");
+    }
+}

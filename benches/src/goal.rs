@@ -1,0 +1,41 @@
+//! What the figures are meant to be, on tmpfs and two processors.
+
+use crate::ratio::{Key, Ratio, Statistic};
+
+/// The most that a figure should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// So many times the floor.
+    Ratio(f64),
+    /// So long.
+    Nanoseconds(f64),
+}
+
+impl Goal {
+    /// The goal for a figure of the election, if there is one.
+    #[must_use]
+    pub fn of(key: &Key) -> Option<Self> {
+        if key.contestant != "election" {
+            return None;
+        }
+        Some(match (key.subject.as_str(), key.parameter, key.statistic) {
+            ("join/fresh", _, Statistic::Median) => Self::Ratio(1.15),
+            ("race", Some(4), Statistic::P50) => Self::Ratio(1.3),
+            ("race", _, Statistic::Growth) => Self::Ratio(1.0),
+            ("failover", _, Statistic::P50) => Self::Ratio(1.3),
+            ("failover", _, Statistic::P99) => Self::Ratio(2.0),
+            ("record", _, Statistic::Median) => Self::Ratio(1.2),
+            ("is_primary", _, Statistic::Median) => Self::Nanoseconds(2.0),
+            _ => return None,
+        })
+    }
+
+    /// Whether the figure reaches it.
+    #[must_use]
+    pub fn is_met(self, figure: &Ratio) -> bool {
+        match self {
+            Self::Ratio(most) => figure.ratio.middle <= most,
+            Self::Nanoseconds(most) => figure.nanoseconds < most,
+        }
+    }
+}
