@@ -41,17 +41,17 @@ impl Plan {
     pub(crate) fn draw(settings: &Settings, round: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(settings.seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         // Sorted by a random part first, so that the smallest is not the first to start.
-        let ids = (0..=settings.registrants).map(|index| format!("{:06x}-{index}", random.u32(..1 << 24))).collect();
+        let mut ids: Vec<_> =
+            (0..=settings.registrants).map(|index| format!("{:06x}-{index}", random.u32(..1 << 24))).collect();
         let events = (0..settings.events).map(|event| format!("event-{event:04}-{:08x}", random.u32(..))).collect();
         let faults: Vec<_> = settings.faults.iter().copied().filter(|fault| *fault != Fault::Load).collect();
-        Self {
-            round,
-            ids,
-            events,
-            early: settings.early.min(settings.events),
-            fault: random.choice(faults),
-            chance: random.u64(..),
+        let fault = random.choice(faults);
+        if fault == Some(Fault::Late) {
+            // The smallest of all comes last: who elects by a list of the present lets it unseat the primary.
+            let smallest = (0..settings.registrants).min_by_key(|index| &ids[*index]).unwrap_or_default();
+            ids.swap(smallest, settings.registrants - 1);
         }
+        Self { round, ids, events, early: settings.early.min(settings.events), fault, chance: random.u64(..) }
     }
 }
 
