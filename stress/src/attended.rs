@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use models::verdict::Verdict;
+use models::zoo;
 use nix::sys::signal::Signal;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -29,13 +31,15 @@ pub(crate) enum Status {
     Undecided = 1,
     Secondary = 2,
     Primary = 3,
-    Over = 4,
+    /// Secondary for good: it will not look again.
+    Resigned = 4,
+    Over = 5,
 }
 
 impl Status {
     /// The status of that number.
     pub(crate) fn of(number: u32) -> Self {
-        [Self::Absent, Self::Undecided, Self::Secondary, Self::Primary]
+        [Self::Absent, Self::Undecided, Self::Secondary, Self::Primary, Self::Resigned]
             .into_iter()
             .find(|status| *status as u32 == number)
             .unwrap_or(Self::Over)
@@ -59,7 +63,7 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
         .collect();
     // Many processes that look often would keep one another from the processors.
     let nap = NAP * u32::try_from(plan.ids.len()).unwrap_or(u32::MAX);
-    let deadline = Instant::now() + 3 * plan.window() + PATIENCE;
+    let deadline = Instant::now() + 3 * plan.window() + patience(plan);
     loop {
         let ending = stage.ending.is_at(1);
         let mut open = false;
@@ -81,6 +85,12 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
         }
         std::thread::sleep(nap);
     }
+}
+
+/// How long anything may take beyond the window. A protocol that is known to hang now and then is not waited for so long.
+pub(crate) fn patience(plan: &Plan) -> Duration {
+    let is_broken = zoo::find(&plan.protocol).is_some_and(|protocol| protocol.expected() == Verdict::Violated);
+    if is_broken { PATIENCE / 10 } else { PATIENCE }
 }
 
 impl Hosted {
@@ -116,8 +126,10 @@ impl Hosted {
             Status::Over
         } else if instance.is_primary() {
             Status::Primary
-        } else if instance.is_decided() {
+        } else if instance.is_decided() && instance.is_in_line() {
             Status::Secondary
+        } else if instance.is_decided() {
+            Status::Resigned
         } else {
             Status::Undecided
         };

@@ -12,12 +12,12 @@ mod workplace;
 
 pub(crate) use arguments::Arguments;
 pub(crate) use report::Report;
-pub(crate) use worker::attempt;
 pub(crate) use workplace::{Workplace, parent as workplace_parent};
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -32,12 +32,17 @@ use self::progress::Progress;
 use self::report::Ending;
 use self::tally::Tally;
 use self::worker::{Message, Rounds, Shared};
+use crate::attempt::{Attempts, Told};
 use crate::exit::{Exit, Failure};
 use crate::export::Export;
+use crate::findings::Promise;
 use crate::foreign;
+use crate::kept;
+use crate::plan::Plan;
 use crate::process;
+use crate::shrink::shrink;
 
-/// How many stories are told; all violations are counted.
+/// How many stories are told, those of the gravest violations; all violations are counted.
 const STORIES_MAX: usize = 3;
 
 /// How many points of the rate over time are kept, about: more seldom the longer it takes.
@@ -59,9 +64,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut history = options.export_history.as_deref().map(Export::open).transpose()?;
     let workplace = Workplace::new(&options.dir)?;
     let begun = Instant::now();
-    let (tally, scenes, interrupted) = gather(&options, &workplace, history.as_mut())?;
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let Gathered { tally, progress, mut violated, interrupted } =
+        gather(&options, &workplace, history.as_mut(), &interrupt)?;
     let report = Report::new(&options, &tally, Ending { seconds: begun.elapsed().as_secs_f64(), interrupted });
+    for violated in &mut violated {
+        if options.shrinks && !interrupt.load(Ordering::Relaxed) {
+            violated.shrink(&workplace, &interrupt)?;
+        }
+        let Kept { directory, told } = violated.first();
+        eprintln!("\n{}run it again: stress replay {}", told.story, directory.display());
+    }
+    let told = |violated: &Violated| (violated.first().told.story.clone(), violated.first().told.history.clone());
+    let violations = violated.iter().map(told).collect();
+    let scenes = Scenes { progress, violations };
     drop(workplace);
+    if !scenes.violations.is_empty() {
+        eprintln!();
+    }
     eprintln!("{report}");
     if let Some(json) = json {
         json.write(&report.to_json())?;
@@ -78,12 +98,72 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     Ok(report.exit())
 }
 
-/// Starts the workers and takes in what they tell until they are done; whether they were interrupted.
+/// What the workers told.
+#[derive(Debug)]
+struct Gathered {
+    tally: Tally,
+    /// Rounds done by the end of each stretch of time, in seconds.
+    progress: Vec<(f64, u64)>,
+    /// The first round that broke each promise.
+    violated: Vec<Violated>,
+    interrupted: bool,
+}
+
+/// The rounds that broke a promise as the gravest, as far as they were kept.
+#[derive(Debug)]
+struct Violated {
+    promise: Promise,
+    rounds: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    directory: PathBuf,
+    told: Told,
+}
+
+impl Violated {
+    /// The one to tell.
+    fn first(&self) -> &Kept {
+        self.rounds.first().expect("one was violated")
+    }
+
+    /// Looks for the smallest plan that breaks the promise, from the first of the rounds whose plan fails again.
+    fn shrink(&mut self, workplace: &Workplace, interrupt: &AtomicBool) -> Result<(), Failure> {
+        eprintln!("shrinking: {}", self.promise.broken());
+        for number in 0..self.rounds.len() {
+            let (plan, promise) = kept::plan(&self.rounds[number].directory)?;
+            let base = workplace.path().join(format!("shrink-{}-{number}", promise as usize));
+            std::fs::create_dir(&base).map_err(Failure::environment(base.display(), "mkdir", "free space there"))?;
+            let attempts = Attempts::new(&base, plan.ids.len(), side_by_side(&plan))?;
+            if let Some(shrunk) = shrink(&plan, promise, &attempts, || !interrupt.load(Ordering::Relaxed))? {
+                self.rounds.swap(0, number);
+                kept::keep_shrunk(&self.rounds[0].directory, &shrunk.plan)?;
+                self.rounds[0].told = shrunk.told;
+                return Ok(());
+            }
+        }
+        eprintln!(
+            "none of the {} rounds that were kept failed so again: the first is told as it was",
+            self.rounds.len()
+        );
+        Ok(())
+    }
+}
+
+/// How many runs of a plan go on side by side: many where each mostly waits.
+pub(crate) fn side_by_side(plan: &Plan) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    if plan.faults.is_empty() && plan.window_us == 0 { processors } else { 8 * processors }
+}
+
+/// Starts the workers and takes in what they tell until they are done or interrupted.
 fn gather(
     options: &Options,
     workplace: &Workplace,
     mut history: Option<&mut Export>,
-) -> Result<(Tally, Scenes, bool), Failure> {
+    interrupt: &Arc<AtomicBool>,
+) -> Result<Gathered, Failure> {
     let shared = Shared::new().map_err(Failure::environment("shared memory", "mmap", "free some memory"))?;
     let rounds = Rounds {
         template: &options.template,
@@ -100,7 +180,6 @@ fn gather(
         workers.push(start(&rounds, shared, workplace, job)?);
     }
     // Only now: the workers go on to their end, whatever the terminal sends to all.
-    let interrupt = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, interrupt.clone()).map_err(Failure::environment(
             "signals",
@@ -108,30 +187,32 @@ fn gather(
             "report this",
         ))?;
     }
-    let mut tally = Tally::new();
-    let mut progress = Progress::new(options.budget);
     let begun = Instant::now();
-    let mut told = BTreeSet::new();
-    let mut scenes = Scenes { progress: vec![(0.0, 0)], ..Scenes::default() };
+    let mut gathered =
+        Gathered { tally: Tally::new(), progress: vec![(0.0, 0)], violated: Vec::new(), interrupted: false };
+    let Gathered { tally, progress: samples, violated, interrupted } = &mut gathered;
+    let mut progress = Progress::new(options.budget);
     let mut failed = None;
-    let mut interrupted = false;
     while workers.iter().any(|worker| worker.from.is_some()) {
         let is_over = match options.budget {
             Budget::Rounds(_) => false,
             Budget::Duration(duration) => begun.elapsed() >= duration,
         };
-        interrupted |= interrupt.load(Ordering::Relaxed);
-        if is_over || interrupted || failed.is_some() {
+        *interrupted |= interrupt.load(Ordering::Relaxed);
+        if is_over || *interrupted || failed.is_some() {
             shared.stop();
         }
         for message in news(&mut workers)? {
             match message {
                 Message::Batch(batch) => tally.add(&batch),
-                Message::Violation { kind, story, history, kept } => {
-                    // Each kind of violation is told once; the others of its kind are kept beside it.
-                    if told.len() < STORIES_MAX && told.insert(kind) {
-                        progress.print(&format!("\n{story}run it again: stress replay {}\n", kept.display()));
-                        scenes.violations.push((story, history));
+                Message::Violation { promise, story, history, kept } => {
+                    let first_line = format!("{}; kept in {}", story.lines().next().unwrap_or(""), kept.display());
+                    let kept = Kept { directory: kept, told: Told { story, history } };
+                    if let Some(violated) = violated.iter_mut().find(|violated| violated.promise == promise) {
+                        violated.rounds.push(kept);
+                    } else {
+                        progress.print(&first_line);
+                        violated.push(Violated { promise, rounds: vec![kept] });
                     }
                 }
                 Message::History(lines) => {
@@ -144,8 +225,8 @@ fn gather(
             }
         }
         let seconds = begun.elapsed().as_secs_f64();
-        if scenes.progress.last().is_some_and(|(at, _)| seconds >= at + seconds.max(10.0) / SAMPLES) {
-            scenes.progress.push((seconds, tally.totals.rounds));
+        if samples.last().is_some_and(|(at, _)| seconds >= at + seconds.max(10.0) / SAMPLES) {
+            samples.push((seconds, tally.totals.rounds));
         }
         progress.show(&tally.totals);
     }
@@ -157,7 +238,9 @@ fn gather(
                 .get_or_insert_with(|| format!("a worker ended with {status:?}: look at what it said, and report it"));
         }
     }
-    failed.map_or(Ok((tally, scenes, interrupted)), |why| Err(Failure::Worker(why)))
+    gathered.violated.sort_by_key(|violated| violated.promise);
+    gathered.violated.truncate(STORIES_MAX);
+    failed.map_or(Ok(gathered), |why| Err(Failure::Worker(why)))
 }
 
 /// A worker, as the campaign sees it.
@@ -174,9 +257,12 @@ fn start(rounds: &Rounds<'_>, shared: Shared, workplace: &Workplace, job: usize)
     let remedy = "raise the limits of files and processes, or give fewer --jobs";
     let (from, to) = pipe_with(PipeFlags::CLOEXEC).map_err(Failure::environment("a worker", "pipe", remedy))?;
     let base = workplace.path().join(job.to_string());
-    let process = process::fork(|| match process::ignore(Signal::SIGINT) {
-        Ok(()) => worker::run(rounds, shared, &base, to.into()),
-        Err(_) => 1,
+    let process = process::fork(|| {
+        // A terminal and a CI system signal the whole group: the campaign alone has it end, with what was found so far.
+        match [Signal::SIGINT, Signal::SIGTERM].into_iter().try_for_each(process::ignore) {
+            Ok(()) => worker::run(rounds, shared, &base, to.into()),
+            Err(_) => 1,
+        }
     })
     .map_err(Failure::environment("a worker", "fork", remedy))?;
     Ok(Running { process, from: Some(from.into()), received: Vec::new() })
@@ -247,6 +333,7 @@ mod tests {
             floor_jobs: 2,
             dir: "/dev/shm".into(),
             keep: "/tmp/stress-kept".into(),
+            shrinks: true,
             export_json: None,
             junit: None,
             export_html: None,

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, test_kill_process, waitpid};
 
-use crate::attended::Status;
+use crate::attended::{Status, patience};
 use crate::clock;
 use crate::fault::{Damage, Fault, Kind, Target, When};
-use crate::host::{PATIENCE, Stage};
+use crate::host::Stage;
 use crate::plan::Plan;
 use crate::process;
 
@@ -192,7 +192,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Waits until something is so, or for as long as anything here may take. Whoever dies meanwhile is noticed.
     fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) -> std::io::Result<()> {
-        let deadline = Instant::now() + 4 * self.plan.window() + PATIENCE;
+        let deadline = Instant::now() + 4 * self.plan.window() + patience(self.plan);
         loop {
             for (process, child) in self.children.iter().enumerate() {
                 if self.ended[process] {
@@ -219,7 +219,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Waits until all who live have a verdict, and one of them is primary if any can be.
+    /// Waits until all who live have a verdict, and one of them is primary if any can still become so.
     fn settle(&mut self) -> std::io::Result<()> {
         self.wait_until(|watch| {
             let mut over = true;
@@ -230,7 +230,7 @@ impl Watch<'_> {
                         Status::Absent | Status::Undecided => return false,
                         Status::Secondary => over = false,
                         Status::Primary => (over, primary) = (false, true),
-                        Status::Over => {}
+                        Status::Resigned | Status::Over => {}
                     }
                 }
             }

@@ -142,6 +142,33 @@ impl Fault {
         }
     }
 
+    /// The same fault where instances and processes have other numbers; nothing where whom it is aimed at is gone.
+    pub(crate) fn aimed_anew(
+        mut self,
+        instance_now: impl Fn(usize) -> Option<usize>,
+        process_now: impl Fn(usize) -> Option<usize>,
+    ) -> Option<Self> {
+        match &mut self {
+            Self::KillAtCall { instance, .. } | Self::Stall { instance, .. } | Self::Late { instance, .. } => {
+                *instance = instance_now(*instance)?;
+            }
+            Self::Restart { instance, successor, .. } => {
+                *instance = instance_now(*instance)?;
+                *successor = instance_now(*successor)?;
+            }
+            Self::Kill { process, .. } | Self::Stop { process, .. } | Self::Full { process, .. } => {
+                *process = process_now(*process)?;
+            }
+            Self::Heir
+            | Self::Fork
+            | Self::Corrupt { .. }
+            | Self::Unlink { .. }
+            | Self::Permissions { .. }
+            | Self::Load { .. } => {}
+        }
+        Some(self)
+    }
+
     /// Whether an instance may refuse to take part because of it.
     pub(crate) fn allows_refusal(self) -> bool {
         matches!(

@@ -1,5 +1,6 @@
 //! Elections among real processes, under faults, counted and judged.
 
+mod attempt;
 mod attended;
 mod audit;
 mod bound;
@@ -29,6 +30,7 @@ mod recorder;
 mod replay;
 mod round;
 mod shared_memory;
+mod shrink;
 mod span;
 mod story;
 mod trace;

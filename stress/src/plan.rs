@@ -165,6 +165,25 @@ impl Plan {
         (0..self.processes()).find(|process| self.hosted_by(*process).contains(&instance)).unwrap_or(0)
     }
 
+    /// The plan of those who are left without an instance, and of what is done to them; nothing where nobody would start.
+    pub(crate) fn without_instance(&self, gone: usize) -> Option<Self> {
+        let mut plan = self.clone();
+        plan.ids.remove(gone);
+        if let Some(later) = gone.checked_sub(self.registrants()) {
+            plan.later_us.remove(later);
+        } else if self.registrants() == 1 {
+            return None;
+        }
+        plan.in_process = plan.in_process.min(plan.registrants());
+        plan.expect = plan.expect.map(|expected| expected.min(plan.registrants()));
+        let instance_now = |instance: usize| (instance != gone).then(|| instance - usize::from(instance > gone));
+        // A process is where the first of those is that it hosted.
+        let process_now =
+            |process: usize| self.hosted_by(process).find_map(instance_now).map(|first| plan.host_of(first));
+        plan.faults = self.faults.iter().filter_map(|fault| fault.aimed_anew(instance_now, process_now)).collect();
+        Some(plan)
+    }
+
     /// When an instance begins, in microseconds after the start.
     pub(crate) fn begins_us(&self, instance: usize) -> u64 {
         instance.checked_sub(self.registrants()).map_or(0, |later| self.later_us[later])

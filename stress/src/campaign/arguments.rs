@@ -73,6 +73,9 @@ pub(crate) struct Arguments {
     /// Where the directories of violated rounds are kept [default: stress-kept in the temporary directory]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Tell violated rounds as they were, without looking for smaller ones that break the same promise
+    #[arg(long)]
+    no_shrink: bool,
     /// Write the report as one JSON object to this file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     export_json: Option<PathBuf>,
@@ -127,6 +130,8 @@ pub(crate) struct Options {
     pub(crate) floor_jobs: usize,
     pub(crate) dir: PathBuf,
     pub(crate) keep: PathBuf,
+    /// Whether violated rounds are shrunk before they are told.
+    pub(crate) shrinks: bool,
     pub(crate) export_json: Option<PathBuf>,
     pub(crate) junit: Option<PathBuf>,
     pub(crate) export_html: Option<PathBuf>,
@@ -202,6 +207,7 @@ impl Arguments {
             floor_jobs: jobs.min(processors),
             dir: workplace::parent(self.dir.as_deref()),
             keep: self.keep.clone().unwrap_or_else(|| std::env::temp_dir().join("stress-kept")),
+            shrinks: !self.no_shrink,
             export_json: self.export_json.clone(),
             junit: self.junit.clone(),
             export_html: self.export_html.clone(),

@@ -11,7 +11,7 @@ use super::shard::Shard;
 use super::tally::Batch;
 use crate::clock;
 use crate::exit::Failure;
-use crate::findings::Findings;
+use crate::findings::{Findings, Promise};
 use crate::history;
 use crate::judge::{self, Count, Evidence};
 use crate::kept;
@@ -37,8 +37,8 @@ pub(crate) enum Message {
     Batch(Batch),
     /// A round was violated.
     Violation {
-        /// Which promises it broke.
-        kind: usize,
+        /// The gravest of the promises that it broke.
+        promise: Promise,
         /// What happened in it, for those who read.
         story: String,
         /// What its instances did and believed.
@@ -59,14 +59,14 @@ pub(crate) enum Message {
 pub(crate) struct Shared {
     next_round: &'static AtomicU64,
     stop: &'static AtomicU64,
-    /// How many rounds of each kind of violation there were.
+    /// How many rounds broke each promise as the gravest.
     violated: &'static [AtomicU64],
 }
 
 impl Shared {
     /// Takes memory for it.
     pub(crate) fn new() -> std::io::Result<Self> {
-        let words = shared_memory::map::<AtomicU64>(2 + Findings::KINDS)?;
+        let words = shared_memory::map::<AtomicU64>(2 + Promise::COUNT)?;
         Ok(Self { next_round: &words[0], stop: &words[1], violated: &words[2..] })
     }
 
@@ -172,16 +172,15 @@ impl Worker {
             let lines = String::from_utf8_lossy(&history::of(plan, &ran, rig.regions())).into_owned();
             self.send(&Message::History(lines)).map_err(heard())?;
         }
-        if !findings.is_empty() {
-            let kind = findings.kind();
-            if shared.violated[kind].fetch_add(1, Ordering::Relaxed) < KEPT_MAX {
-                let kept = rounds.keep.join(format!("{}-{}", plan.seed, plan.round));
-                let story = story::tell(plan, &ran, rig.regions(), &findings);
-                let history = history::of(plan, &ran, rig.regions());
-                kept::keep(&kept, plan, rig, &story, &history)?;
-                let history = String::from_utf8_lossy(&history).into_owned();
-                self.send(&Message::Violation { kind, story, history, kept }).map_err(heard())?;
-            }
+        if let Some(promise) = findings.gravest()
+            && shared.violated[promise as usize].fetch_add(1, Ordering::Relaxed) < KEPT_MAX
+        {
+            let kept = rounds.keep.join(format!("{}-{}", plan.seed, plan.round));
+            let story = story::tell(plan, &ran, rig.regions(), &findings);
+            let history = history::of(plan, &ran, rig.regions());
+            kept::keep(&kept, plan, rig, promise, &story, &history)?;
+            let history = String::from_utf8_lossy(&history).into_owned();
+            self.send(&Message::Violation { promise, story, history, kept }).map_err(heard())?;
         }
         rig.clean()
     }
@@ -266,12 +265,4 @@ fn failovers(evidence: &Evidence) -> impl Iterator<Item = u64> {
 
 fn heard() -> impl FnOnce(std::io::Error) -> Failure {
     Failure::environment("the campaign", "write", "start it again")
-}
-
-/// Runs a plan in this process and says what it did not keep.
-pub(crate) fn attempt(plan: &Plan, rig: &Rig) -> Result<(Ran, Findings), Failure> {
-    let ended = rig.wait(plan, rig.start(plan)?)?;
-    let ran = rig.gather(plan, ended)?;
-    let findings = Findings::new(&ran.evidence, &judge::count(&ran.evidence), &ran.mismatches);
-    Ok((ran, findings))
 }
