@@ -4,25 +4,32 @@ mod batch;
 mod floor;
 mod key;
 mod lines;
+mod naming;
+mod ordinary;
+mod reading;
 mod report;
 mod scan;
+mod source;
+mod special;
+mod table;
 mod tally;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use rustix::time::{ClockId, clock_gettime};
 
-use self::batch::{Batch, Finder, Fingerprint};
+use self::batch::{Finder, Fingerprints};
 use self::key::KeyPath;
-use self::lines::{Lines, Piece, unpacked};
-pub(crate) use self::report::reading_of;
-use self::report::{PassedOver, Report, Verdict};
-use self::tally::{Counts, Offender, Tally, shown};
+pub(crate) use self::reading::reading_of;
+use self::report::{Read, Report, Speed};
+use self::source::is_standard_input;
+use self::tally::{Counts, Tally};
 use crate::exit::{Exit, Failure};
 use crate::export;
+use crate::interrupt::flag_of_signals;
 
 /// The options of `stress audit`.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,8 +65,6 @@ fn parse_pattern(text: &str) -> Result<Pattern, String> {
     Finder::pattern(text).map(Pattern)
 }
 
-const STANDARD_INPUT: &str = "-";
-
 /// Counts the entries of a log and judges them.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let finder = match (&arguments.key, &arguments.pattern) {
@@ -70,129 +75,59 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.floor && is_standard_input(&arguments.log) {
         return Err(Failure::Usage("--floor reads the log twice; give it as a file".into()));
     }
-    let begun = Instant::now();
-    let mut report = audit(arguments, &finder)?;
-    report.seconds = begun.elapsed().as_secs_f64();
-    report.lines_per_second = rate(report.lines, report.seconds);
-    if let (true, Some(path)) = (arguments.floor, &arguments.key) {
-        report.floor_lines_per_second =
-            Some(floor::lines_per_second(&arguments.log, path).map_err(unreadable(&arguments.log))?);
+    let interrupt = flag_of_signals()?;
+    let (begun, processor) = (Instant::now(), processor_time());
+    let mut report = audit(arguments, &finder, &interrupt)?;
+    report.speed = Speed::new(report.lines, begun.elapsed(), processor_time().saturating_sub(processor));
+    if let (true, Some(path)) = (arguments.floor && !report.interrupted, &arguments.key) {
+        let floor = floor::measure(&arguments.log, path, &interrupt).map_err(unreadable(&arguments.log))?;
+        report.speed = report.speed.beside(floor);
     }
     eprint!("{report}");
-    if let Some(floor) = report.floor_lines_per_second {
-        let rate = report.lines_per_second;
-        eprintln!("Rate: {rate:.0} lines/s; serde_json alone: {floor:.0} lines/s; ratio {:.2}", rate / floor);
-    }
     if let Some(target) = &arguments.export_json {
         export::json(target, &report)?;
     }
-    Ok(match report.verdict {
-        Verdict::Holds => Exit::Holds,
-        Verdict::Violated => Exit::Violated,
-        Verdict::Inconclusive => Exit::Inconclusive,
-    })
+    Ok(report.verdict.into())
 }
 
-fn audit(arguments: &Arguments, finder: &Finder) -> Result<Report, Failure> {
-    let fingerprint = Fingerprint::random();
-    let mut tally = Tally::new(arguments.expect);
-    if let Some(list) = &arguments.events {
-        if is_standard_input(list) && is_standard_input(&arguments.log) {
+fn audit(arguments: &Arguments, finder: &Finder, interrupt: &AtomicBool) -> Result<Report, Failure> {
+    let Arguments { log, expect, events: list, .. } = arguments;
+    let fingerprints = Fingerprints::random();
+    let mut tally = Tally::new(*expect);
+    if let Some(list) = list {
+        if is_standard_input(list) && is_standard_input(log) {
             return Err(Failure::Usage("only one of the log and --events can be standard input".into()));
         }
-        scan::scan(open(list, "the list")?, &Finder::Line, fingerprint, |batch| tally.list(batch))
+        let source = source::open(list, "the list", interrupt).map_err(unreadable(list))?;
+        scan::scan(source, &Finder::Line, fingerprints, interrupt, |batch| tally.list(batch))
             .map_err(unreadable(list))?;
         tally.end_list();
     }
-    let mut passed_over = PassedOver::default();
-    let mut torn_tail = false;
-    scan::scan(open(&arguments.log, "the log")?, finder, fingerprint, |batch| {
+    let mut read = Read::default();
+    let source = source::open(log, "the log", interrupt).map_err(unreadable(log))?;
+    scan::scan(source, finder, fingerprints, interrupt, |batch| {
         tally.count(batch);
-        passed_over.add(batch);
-        torn_tail = batch.torn;
+        read.passed_over.add(batch);
+        read.torn_tail = batch.torn;
     })
-    .map_err(unreadable(&arguments.log))?;
+    .map_err(unreadable(log))?;
+    read.interrupted = interrupt.load(Ordering::Relaxed);
     let mut counts = tally.finish();
     let Counts { fewer, missing, .. } = &mut counts;
-    name(fewer, &arguments.log, finder, fingerprint).map_err(unreadable(&arguments.log))?;
-    if let Some(list) = &arguments.events {
-        name(missing, list, &Finder::Line, fingerprint).map_err(unreadable(list))?;
+    naming::name(fewer, log, finder, fingerprints, interrupt).map_err(unreadable(log))?;
+    if let Some(list) = list {
+        naming::name(missing, list, &Finder::Line, fingerprints, interrupt).map_err(unreadable(list))?;
     }
-    let log = if is_standard_input(&arguments.log) {
-        "standard input".to_owned()
-    } else {
-        arguments.log.display().to_string()
-    };
-    Ok(Report::new(log, arguments.expect, counts, passed_over, torn_tail))
-}
-
-/// Lines per second.
-#[expect(clippy::cast_precision_loss, reason = "a rate is rounded")]
-fn rate(lines: u64, seconds: f64) -> f64 {
-    lines as f64 / seconds.max(f64::EPSILON)
-}
-
-fn is_standard_input(path: &Path) -> bool {
-    path == Path::new(STANDARD_INPUT)
+    let name = if is_standard_input(log) { "standard input".to_owned() } else { log.display().to_string() };
+    Ok(Report::new(name, *expect, counts, read))
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Failure {
     Failure::environment(path.display(), "read", "give a file that can be read to its end, or - for standard input")
 }
 
-/// Opens a log, with a bar that shows on a terminal how far it has been read.
-fn open(path: &Path, what: &'static str) -> Result<Box<dyn Read + Send>, Failure> {
-    let read = || -> io::Result<Box<dyn Read + Send>> {
-        if is_standard_input(path) {
-            return unpacked(progress(None, what).wrap_read(io::stdin()));
-        }
-        let file = File::open(path)?;
-        let status = file.metadata()?;
-        let bytes = status.is_file().then_some(status.len());
-        unpacked(progress(bytes, what).wrap_read(file))
-    };
-    read().map_err(unreadable(path))
-}
-
-fn progress(bytes: Option<u64>, what: &'static str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let (bar, template) = match bytes {
-        Some(bytes) => (ProgressBar::new(bytes), "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}"),
-        None => (ProgressBar::new_spinner(), "{msg} {spinner} {bytes} {bytes_per_sec}"),
-    };
-    let style = ProgressStyle::with_template(template).expect("the template is a constant");
-    bar.with_style(style).with_message(what).with_finish(indicatif::ProgressFinish::AndClear)
-}
-
-/// Reads a file again for the texts of events of which only the line is known. What cannot be read twice stays unnamed.
-fn name(offenders: &mut [Offender], path: &Path, finder: &Finder, fingerprint: Fingerprint) -> io::Result<()> {
-    if offenders.is_empty() || is_standard_input(path) || !std::fs::metadata(path)?.is_file() {
-        return Ok(());
-    }
-    let mut lines = Lines::new(unpacked(File::open(path)?)?);
-    let mut before = 0;
-    while let Some(piece) = lines.next()?
-        && offenders.iter().any(|offender| offender.lines[0] > before)
-    {
-        let batch = match piece {
-            Piece::Block(block) => {
-                let count = memchr::memchr_iter(b'\n', &block).count() as u64;
-                if !offenders.iter().any(|offender| (before..=before + count).contains(&(offender.lines[0] - 1))) {
-                    before += count;
-                    continue;
-                }
-                Batch::of(&block, finder, fingerprint)
-            }
-            Piece::Long(line) => Batch::of_long(line, finder, fingerprint)?,
-        };
-        for (line, entry, event) in batch.entries() {
-            for offender in offenders.iter_mut().filter(|offender| offender.is(before + line + 1, entry)) {
-                offender.event = Some(shown(event));
-            }
-        }
-        before += batch.lines;
-    }
-    Ok(())
+/// How long this process has kept processors busy.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }

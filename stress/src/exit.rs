@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use models::verdict::Verdict;
+
 /// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -20,6 +22,16 @@ pub(crate) enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Holds => Self::Holds,
+            Verdict::Violated => Self::Violated,
+            Verdict::Inconclusive => Self::Inconclusive,
+        }
     }
 }
 

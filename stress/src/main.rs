@@ -19,6 +19,7 @@ mod history;
 mod host;
 mod instance;
 mod interference;
+mod interrupt;
 mod judge;
 mod kept;
 mod meeting;

@@ -236,3 +236,32 @@ fn the_floor_is_measured_in_the_same_run() -> Result {
     assert!(report["floor_lines_per_second"].as_f64() > Some(0.0), "{report}");
     Ok(())
 }
+
+#[test]
+fn an_interrupt_ends_it_with_the_verdict_so_far() -> Result {
+    // More than a pipe holds: once it is written, it is being read, and the interrupt was prepared for before.
+    let filler = "\n".repeat(200_000);
+    for (log, exit, words) in [
+        (entry("a") + &entry("a"), 1, "2 entries"),
+        // What has too few entries so far, or is missing, may still come.
+        (entry("a"), 3, "interrupted"),
+        (String::new(), 3, "interrupted"),
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stress"))
+            .args(["audit", "-"])
+            .args(KEY)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().ok_or("stdin is piped")?;
+        input.write_all((log + &filler).as_bytes())?;
+        let process = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(process, rustix::process::Signal::INT)?;
+        let output = child.wait_with_output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(exit), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+        drop(input);
+    }
+    Ok(())
+}

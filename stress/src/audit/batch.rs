@@ -1,12 +1,14 @@
 //! From the lines of a block to the events that they name.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use regex::bytes::Regex;
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::{Hash128, SipHasher13};
 
 use super::key::{Found, KeyPath};
 use super::lines::{LongLine, STRING_BYTES_MAX};
+use super::ordinary::{self, Event, Ordinary};
 
 /// What names the event of an entry.
 #[derive(Clone, Debug)]
@@ -34,21 +36,24 @@ impl Finder {
     }
 }
 
-/// Tells events apart by 128 bits in place of their text. Two of a thousand million events are taken for one with a
-/// probability below one in 10^20; the keys are random, so that nobody can choose events that collide.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fingerprint(u64, u64);
+/// Tells events apart by 96 bits in place of their text. Two of a thousand million events are taken for one with a
+/// probability below one in 10^11. The first part is never zero.
+pub(crate) type Fingerprint = [u32; 3];
 
-impl Fingerprint {
+/// Takes fingerprints. Its keys are random, so that nobody can choose events that collide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fingerprints(SipHasher13);
+
+impl Fingerprints {
     /// With keys of its own.
     pub(crate) fn random() -> Self {
-        Self(fastrand::u64(..), fastrand::u64(..))
+        Self(SipHasher13::new_with_keys(fastrand::u64(..), fastrand::u64(..)))
     }
 
-    pub(crate) fn of(self, event: &[u8]) -> u128 {
-        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
-        std::hash::Hasher::write(&mut hasher, event);
-        hasher.finish128().as_u128()
+    #[expect(clippy::cast_possible_truncation, reason = "each part is a number of its own")]
+    fn of(self, event: &[u8]) -> Fingerprint {
+        let Hash128 { h1, h2 } = self.0.hash(event);
+        [((h1 >> 32) as u32).max(1), h1 as u32, h2 as u32]
     }
 }
 
@@ -68,44 +73,64 @@ pub(crate) struct Batch {
     /// Whether the last line has no newline.
     pub(crate) torn: bool,
     entries: Vec<Entry>,
-    events: Vec<u8>,
+    /// The block that the lines stand in, and behind it those events that do not stand there as they are meant.
+    bytes: Vec<u8>,
 }
 
-#[derive(Debug)]
+/// One line's word on its event.
+#[derive(Clone, Debug)]
 struct Entry {
-    fingerprint: u128,
+    fingerprint: Fingerprint,
     /// Which line of the block it is, from 0.
-    line: u64,
-    /// Where its event ends in `events`; it begins where the one before ends.
-    end: usize,
+    line: u32,
+    /// Where its event stands in `bytes`.
+    event: Range<u32>,
 }
 
 impl Batch {
     /// The entries, in order: the line in this block from 0, the event's fingerprint and its text.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, u128, &[u8])> {
-        let begins = std::iter::once(0).chain(self.entries.iter().map(|entry| entry.end));
-        self.entries
-            .iter()
-            .zip(begins)
-            .map(|(entry, begin)| (entry.line, entry.fingerprint, &self.events[begin..entry.end]))
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, Fingerprint, &[u8])> + Clone {
+        self.entries.iter().map(|Entry { fingerprint, line, event }| {
+            (u64::from(*line), *fingerprint, &self.bytes[event.start as usize..event.end as usize])
+        })
+    }
+
+    /// Gives its memory back for the next one.
+    pub(crate) fn recycle(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Reads whole lines.
-    pub(crate) fn of(block: &[u8], finder: &Finder, fingerprint: Fingerprint) -> Self {
-        let mut batch = Self { torn: !block.is_empty() && block.last() != Some(&b'\n'), ..Self::default() };
-        let mut begin = 0;
+    pub(crate) fn of(block: Vec<u8>, finder: &Finder, fingerprints: Fingerprints) -> Self {
+        let end_of_block = block.len();
+        let mut batch = Self { torn: block.last().is_some_and(|&last| last != b'\n'), bytes: block, ..Self::default() };
         let mut locations = match finder {
             Finder::Pattern(pattern, _) => Some(pattern.capture_locations()),
             Finder::Key(_) | Finder::Line => None,
         };
-        while begin < block.len() {
-            let end = memchr::memchr(b'\n', &block[begin..]).map_or(block.len(), |length| begin + length);
+        let mut begin = 0;
+        while begin < end_of_block {
+            let block = &batch.bytes[..end_of_block];
+            if let Finder::Key(path) = finder
+                && let Some(Ordinary { event, end }) = ordinary::read(path.keys(), block, begin)
+            {
+                match event {
+                    Event::At(place) => batch.enter(place, fingerprints),
+                    Event::None => batch.without_event += 1,
+                }
+                batch.lines += 1;
+                begin = end + 1;
+                continue;
+            }
+            let end = memchr::memchr(b'\n', &block[begin..]).map_or(end_of_block, |length| begin + length);
             let line = block[begin..end].strip_suffix(b"\r").unwrap_or(&block[begin..end]);
-            begin = end + 1;
             match (finder, &mut locations) {
                 _ if line.is_empty() => batch.blank += 1,
                 (Finder::Key(path), _) => match path.find(line) {
-                    Ok(Found::Event(event)) => batch.enter(event.as_bytes(), fingerprint),
+                    Ok(Found::Event(event)) => {
+                        let event = event.into_owned();
+                        batch.enter_text(event.as_bytes(), fingerprints);
+                    }
                     Ok(Found::Nothing) => batch.without_event += 1,
                     Ok(Found::TooWide) => batch.given_up += 1,
                     Err(_) => batch.malformed += 1,
@@ -113,14 +138,15 @@ impl Batch {
                 (Finder::Pattern(pattern, group), Some(locations)) => {
                     let event = pattern.captures_read(locations, line).and_then(|_| locations.get(*group));
                     match event {
-                        Some((from, to)) => batch.enter(&line[from..to], fingerprint),
+                        Some((from, to)) => batch.enter(begin + from..begin + to, fingerprints),
                         None => batch.without_event += 1,
                     }
                 }
-                (Finder::Line, _) => batch.enter(line, fingerprint),
+                (Finder::Line, _) => batch.enter(begin..begin + line.len(), fingerprints),
                 (Finder::Pattern(..), None) => unreachable!("a pattern has locations"),
             }
             batch.lines += 1;
+            begin = end + 1;
         }
         batch
     }
@@ -132,13 +158,13 @@ impl Batch {
     pub(crate) fn of_long<R: Read>(
         mut line: LongLine<'_, R>,
         finder: &Finder,
-        fingerprint: Fingerprint,
+        fingerprints: Fingerprints,
     ) -> io::Result<Self> {
         let mut batch = Self::default();
         match finder {
             Finder::Key(path) => match path.find_in(line.abridged()) {
                 Ok(Found::Event(event)) if event.len() < STRING_BYTES_MAX / 6 => {
-                    batch.enter(event.as_bytes(), fingerprint);
+                    batch.enter_text(event.as_bytes(), fingerprints);
                 }
                 Ok(Found::Event(_) | Found::TooWide) => batch.given_up = 1,
                 Ok(Found::Nothing) => batch.without_event = 1,
@@ -151,7 +177,7 @@ impl Batch {
             Finder::Pattern(pattern, group) => {
                 match pattern.captures(line.head()).and_then(|captures| captures.get(*group)) {
                     // What is captured up to the cut may go on behind it.
-                    Some(event) if event.end() < line.head().len() => batch.enter(event.as_bytes(), fingerprint),
+                    Some(event) if event.end() < line.head().len() => batch.enter_text(event.as_bytes(), fingerprints),
                     _ => batch.given_up = 1,
                 }
             }
@@ -161,8 +187,18 @@ impl Batch {
         Ok(batch)
     }
 
-    fn enter(&mut self, event: &[u8], fingerprint: Fingerprint) {
-        self.events.extend_from_slice(event);
-        self.entries.push(Entry { fingerprint: fingerprint.of(event), line: self.lines, end: self.events.len() });
+    /// Enters an event that stands in the block.
+    fn enter(&mut self, event: Range<usize>, fingerprints: Fingerprints) {
+        let fingerprint = fingerprints.of(&self.bytes[event.clone()]);
+        let narrow = |number: usize| u32::try_from(number).expect("a block and its events are below 4 GiB");
+        let line = u32::try_from(self.lines).expect("a block has no more lines than bytes");
+        self.entries.push(Entry { fingerprint, line, event: narrow(event.start)..narrow(event.end) });
+    }
+
+    /// Enters one that does not.
+    fn enter_text(&mut self, event: &[u8], fingerprints: Fingerprints) {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(event);
+        self.enter(begin..self.bytes.len(), fingerprints);
     }
 }

@@ -47,6 +47,11 @@ pub(crate) enum Found<'line> {
 }
 
 impl KeyPath {
+    /// The keys, from the outermost.
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.0
+    }
+
     /// The event of a line.
     ///
     /// # Errors
@@ -54,6 +59,17 @@ impl KeyPath {
     pub(crate) fn find<'line>(&self, line: &'line [u8]) -> serde_json::Result<Found<'line>> {
         let mut deserializer = serde_json::Deserializer::from_slice(line);
         let found = Place::<Written>::at(&self.0).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(found)
+    }
+
+    /// The same as `serde_json` alone would do it: numbers are rounded to what it takes them for.
+    ///
+    /// # Errors
+    /// Where the line is not one JSON value.
+    pub(crate) fn parse<'line>(&self, line: &'line [u8]) -> serde_json::Result<Found<'line>> {
+        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        let found = Place::<Understood>::at(&self.0).deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(found)
     }
@@ -163,6 +179,10 @@ impl<'de, L: Leaf> Visitor<'de> for Place<'_, L> {
         Ok(found)
     }
 
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Found<'de>, E> {
+        Ok(self.scalar(|| Found::Event(Cow::Borrowed(text))))
+    }
+
     fn visit_str<E>(self, text: &str) -> Result<Found<'de>, E> {
         Ok(self.scalar(|| Found::Event(Cow::Owned(text.into()))))
     }
@@ -224,6 +244,7 @@ mod tests {
                 _ => None,
             };
             assert_eq!(event(path.find(line.as_bytes())).as_deref(), expected, "{line}");
+            assert_eq!(event(path.parse(line.as_bytes())).as_deref(), expected, "{line}, parsed");
             assert_eq!(event(path.find_in(line.as_bytes())).as_deref(), expected, "{line}, read");
         };
         check("id", r#"{"id":"a"}"#, Some("a"));

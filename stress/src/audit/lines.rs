@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read};
 use flate2::bufread::MultiGzDecoder;
 
 /// How much of a log is in one block, in bytes. A line that is longer is read piece by piece.
-pub(crate) const BLOCK_BYTES: usize = 1 << 20;
+pub(crate) const BLOCK_BYTES: usize = 256 << 10;
 
 /// How much of a string in a very long line is kept, in bytes. Escaped, a character can take six.
 pub(crate) const STRING_BYTES_MAX: usize = 64 << 10;
@@ -20,7 +20,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 /// # Errors
 /// Where the first bytes cannot be read.
 pub(crate) fn unpacked<'a>(raw: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let mut raw = BufReader::with_capacity(BLOCK_BYTES / 4, raw);
+    let mut raw = BufReader::with_capacity(BLOCK_BYTES, raw);
     // A pipe may give one byte at first, which alone does not show what it begins.
     let mut head = Vec::with_capacity(GZIP_MAGIC.len());
     raw.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut head)?;
@@ -50,17 +50,18 @@ impl<R: Read> Lines<R> {
         Self { source, carry: Vec::new(), ended: false }
     }
 
-    /// The next piece, or nothing at the end. A long line must be read to its end first.
+    /// The next piece, or nothing at the end, in the memory of an earlier block. A long line must be read to its end first.
     ///
     /// # Errors
     /// What reading meets.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Piece<'_, R>>> {
-        let mut block = Vec::with_capacity(BLOCK_BYTES);
-        block.append(&mut self.carry);
-        while !self.ended && block.len() < BLOCK_BYTES {
-            let missing = BLOCK_BYTES - block.len();
-            self.ended = self.source.by_ref().take(missing as u64).read_to_end(&mut block)? < missing;
-        }
+    pub(crate) fn next(&mut self, mut block: Vec<u8>) -> io::Result<Option<Piece<'_, R>>> {
+        let carried = self.carry.len();
+        // What is in it is overwritten, or cut off.
+        block.resize(BLOCK_BYTES.max(carried), 0);
+        block[..carried].copy_from_slice(&self.carry);
+        self.carry.clear();
+        let filled = carried + self.read_into(&mut block[carried..])?;
+        block.truncate(filled);
         if self.ended {
             return Ok(if block.is_empty() { None } else { Some(Piece::Block(block)) });
         }
@@ -72,6 +73,20 @@ impl<R: Read> Lines<R> {
             }
             None => Piece::Long(LongLine { lines: self, piece: block, at: 0, complete: false }),
         }))
+    }
+
+    /// Reads until there is no room or no more; how much there was.
+    fn read_into(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while !self.ended && filled < room.len() {
+            match self.source.read(&mut room[filled..]) {
+                Ok(0) => self.ended = true,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
     }
 }
 
@@ -108,10 +123,10 @@ impl<R: Read> LongLine<'_, R> {
     /// More of the line; nothing at its end.
     fn fill(&mut self) -> io::Result<&[u8]> {
         if self.at == self.piece.len() && !self.complete && !self.lines.ended {
-            self.piece.clear();
+            self.piece.resize(BLOCK_BYTES, 0);
             self.at = 0;
-            let read = self.lines.source.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut self.piece)?;
-            self.lines.ended = read < BLOCK_BYTES;
+            let read = self.lines.read_into(&mut self.piece)?;
+            self.piece.truncate(read);
             if let Some(newline) = memchr::memchr(b'\n', &self.piece) {
                 self.lines.carry.extend_from_slice(&self.piece[newline + 1..]);
                 self.piece.truncate(newline);

@@ -1,87 +1,14 @@
 //! What an audit found, for people and for machines.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::time::Duration;
 
-use super::batch::Batch;
+use models::verdict::Verdict;
+
+use super::floor::Floor;
+use super::reading::{Events, PassedOver, Pattern, entries, reading};
 use super::tally::{Counts, Offender};
-
-/// The judgement of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Verdict {
-    /// Every event has as many entries as expected.
-    Holds,
-    /// Some event has not.
-    Violated,
-    /// Nothing was counted, or not everything could be.
-    Inconclusive,
-}
-
-/// What lines there were beside entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct PassedOver {
-    pub(crate) blank: u64,
-    pub(crate) without_event: u64,
-    pub(crate) malformed: u64,
-    pub(crate) given_up: u64,
-}
-
-impl PassedOver {
-    pub(crate) fn add(&mut self, batch: &Batch) {
-        self.blank += batch.blank;
-        self.without_event += batch.without_event;
-        self.malformed += batch.malformed;
-        self.given_up += batch.given_up;
-    }
-}
-
-/// How many events have how many entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Events {
-    /// Different events in the log.
-    pub(crate) distinct: u64,
-    /// Those with as many entries as expected.
-    pub(crate) as_expected: u64,
-    /// Those with more.
-    pub(crate) more: u64,
-    /// Those with fewer, but some.
-    pub(crate) fewer: u64,
-    /// Those that must be there and have none; none is known where no list was given.
-    pub(crate) missing: Option<u64>,
-    /// Those that are there but not in the list.
-    pub(crate) unlisted: Option<u64>,
-}
-
-/// What the counts point at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Pattern {
-    /// As expected, every time.
-    Expected,
-    /// Always the same number, which is not the expected one.
-    Constant,
-    /// Now this, now that.
-    Varying,
-    /// One event alone shows no pattern.
-    Single,
-    /// There is nothing to be read from.
-    Empty,
-}
-
-impl Pattern {
-    /// The pattern of the numbers of entries. An event without any tells of delivery, and would hide that of the others.
-    fn of(histogram: &BTreeMap<u64, u64>, expect: u64) -> Self {
-        let mut written = histogram.iter().filter(|(entries, _)| **entries > 0);
-        match (written.next(), written.next()) {
-            (None, _) => Self::Empty,
-            (Some((&entries, _)), None) if entries == expect => Self::Expected,
-            (Some((_, 1)), None) => Self::Single,
-            (Some(_), None) => Self::Constant,
-            (Some(_), Some(_)) => Self::Varying,
-        }
-    }
-}
 
 /// An audit's result.
 #[derive(Debug, serde::Serialize)]
@@ -104,14 +31,78 @@ pub(crate) struct Report {
     pub(crate) fewer_offenders: Vec<Offender>,
     /// Their lines are those of the list.
     pub(crate) missing: Vec<Offender>,
+    /// Whether the log was read to its end.
+    pub(crate) interrupted: bool,
+    #[serde(flatten)]
+    pub(crate) speed: Speed,
+}
+
+/// How fast it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub(crate) struct Speed {
     pub(crate) seconds: f64,
+    /// By the clock of the processor, all threads together.
+    pub(crate) processor_seconds: f64,
     pub(crate) lines_per_second: f64,
-    /// Lines per second that `serde_json` alone parses to the same field, where that was measured.
+    /// Lines per second that `serde_json` alone parses to the same field on one thread, where that was measured.
     pub(crate) floor_lines_per_second: Option<f64>,
+    /// What that took by the clock of the processor.
+    pub(crate) floor_processor_seconds: Option<f64>,
+}
+
+impl Speed {
+    /// What it took for so many lines.
+    pub(crate) fn new(lines: u64, taken: Duration, processor: Duration) -> Self {
+        let seconds = taken.as_secs_f64();
+        Self {
+            seconds,
+            processor_seconds: processor.as_secs_f64(),
+            lines_per_second: rate(lines, seconds),
+            ..Self::default()
+        }
+    }
+
+    /// Beside what `serde_json` alone takes.
+    pub(crate) fn beside(self, floor: Floor) -> Self {
+        Self {
+            floor_lines_per_second: Some(rate(floor.lines, floor.taken.as_secs_f64())),
+            floor_processor_seconds: Some(floor.processor.as_secs_f64()),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Speed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seconds: _, processor_seconds, lines_per_second, floor_lines_per_second, floor_processor_seconds } =
+            self;
+        let (Some(floor), Some(floor_processor)) = (floor_lines_per_second, floor_processor_seconds) else {
+            return Ok(());
+        };
+        writeln!(
+            formatter,
+            "Rate: {lines_per_second:.0} lines/s; serde_json alone: {floor:.0} lines/s; ratio {:.2}",
+            lines_per_second / floor
+        )?;
+        writeln!(
+            formatter,
+            "Processor time: {processor_seconds:.3} s; serde_json alone: {floor_processor:.3} s; ratio {:.2}",
+            floor_processor / processor_seconds.max(f64::EPSILON)
+        )
+    }
+}
+
+/// Lines per second.
+#[expect(clippy::cast_precision_loss, reason = "a rate is rounded")]
+fn rate(lines: u64, seconds: f64) -> f64 {
+    lines as f64 / seconds.max(f64::EPSILON)
 }
 
 impl Report {
-    pub(crate) fn new(log: String, expect: u64, counts: Counts, passed_over: PassedOver, torn_tail: bool) -> Self {
+    /// Judges what was counted. Of a log that was not read to its end, more entries than expected say what they always
+    /// say, and too few say nothing.
+    pub(crate) fn new(log: String, expect: u64, counts: Counts, read: Read) -> Self {
+        let Read { passed_over, torn_tail, interrupted } = read;
         let Counts { lines, entries, listed, events: distinct, histogram, first, worst, fewer, missing } = counts;
         let number_of = |wanted: &dyn Fn(u64) -> bool| -> u64 {
             histogram.iter().filter(|(entries, _)| wanted(**entries)).map(|(_, events)| events).sum()
@@ -128,6 +119,13 @@ impl Report {
         };
         let pattern = Pattern::of(&histogram, expect);
         let verdict = match pattern {
+            _ if interrupted => {
+                if events.more > 0 {
+                    Verdict::Violated
+                } else {
+                    Verdict::Inconclusive
+                }
+            }
             _ if zero > 0 => Verdict::Violated,
             Pattern::Empty => Verdict::Inconclusive,
             Pattern::Expected if passed_over.given_up > 0 => Verdict::Inconclusive,
@@ -148,99 +146,20 @@ impl Report {
             pattern,
             first_offenders: first,
             worst_offenders: worst,
-            fewer_offenders: fewer,
-            missing,
-            seconds: 0.0,
-            lines_per_second: 0.0,
-            floor_lines_per_second: None,
+            fewer_offenders: if interrupted { Vec::new() } else { fewer },
+            missing: if interrupted { Vec::new() } else { missing },
+            interrupted,
+            speed: Speed::default(),
         }
     }
 }
 
-/// What the counts mean, after the failures in which such counts were seen.
-fn reading(
-    pattern: Pattern,
-    expect: u64,
-    histogram: &BTreeMap<u64, u64>,
-    events: Events,
-    passed_over: PassedOver,
-) -> String {
-    let mut text = String::new();
-    let least = histogram.keys().find(|entries| **entries > 0).copied().unwrap_or(0);
-    let most = histogram.keys().next_back().copied().unwrap_or(0);
-    match pattern {
-        Pattern::Empty if events.missing.is_some_and(|missing| missing > 0) => text.push_str("No event has an entry."),
-        Pattern::Empty if passed_over.malformed + passed_over.without_event > 0 => {
-            text.push_str("No line names an event: check the key or the pattern.");
-        }
-        Pattern::Empty => text.push_str("There is no entry, so nothing was judged."),
-        Pattern::Expected => {
-            let _ = write!(text, "Every event that was seen has {}.", entries(expect));
-        }
-        Pattern::Single => {
-            let _ = write!(text, "The one event has {}; one alone shows no pattern.", entries(least));
-        }
-        Pattern::Constant => {
-            let _ = write!(
-                text,
-                "Every event that was seen has {}, never more or fewer. A number that is always the same does not come from a race. ",
-                entries(least)
-            );
-            if least > expect {
-                let _ = write!(
-                    text,
-                    "It points at identity ({least} instances share one ID, so that each finds itself elected) or at \
-                     failing open (missing or unreadable state, or an error, is taken for being primary)."
-                );
-            } else {
-                text.push_str("Some of those who are expected to write never do.");
-            }
-        }
-        Pattern::Varying => {
-            let _ = write!(text, "The number of entries varies, from {least} to {most}. ");
-            if events.more > 0 {
-                text.push_str(
-                    "That points at a race: the election lets several be primary when their steps fall together, or \
-                     when one stalls for longer than it waits. An ID that all share, or failing open, would give the \
-                     same number every time.",
-                );
-            } else {
-                text.push_str("None has more than expected: nobody writes twice, but entries get lost.");
-            }
-        }
-    }
-    match events.missing {
-        None if pattern != Pattern::Empty => {
-            text.push_str(
-                " Events without any entry cannot be seen without a list of those that must be there (--events).",
-            );
-        }
-        Some(missing) if missing > 0 => {
-            let _ = write!(
-                text,
-                " {missing} of the listed events have no entry: they were delivered while nobody was elected yet, or \
-                 to instances that give way to a primary which does not receive them. An election must cover exactly \
-                 the instances that receive the same events."
-            );
-        }
-        _ => {}
-    }
-    if passed_over.given_up > 0 {
-        let _ = write!(
-            text,
-            " In {} very long lines the search for an event was given up, so that entries may be uncounted.",
-            passed_over.given_up
-        );
-    }
-    text
-}
-
-fn entries(number: u64) -> String {
-    match number {
-        0 => "no entry".into(),
-        1 => "1 entry".into(),
-        number => format!("{number} entries"),
-    }
+/// What there was beside entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) passed_over: PassedOver,
+    pub(crate) torn_tail: bool,
+    pub(crate) interrupted: bool,
 }
 
 impl fmt::Display for Report {
@@ -261,9 +180,8 @@ impl fmt::Display for Report {
             worst_offenders,
             fewer_offenders,
             missing,
-            seconds: _,
-            lines_per_second: _,
-            floor_lines_per_second: _,
+            interrupted,
+            speed,
         } = self;
         writeln!(
             formatter,
@@ -273,6 +191,9 @@ impl fmt::Display for Report {
             formatter,
             "passed over: {without_event} without an event, {malformed} not JSON, {blank} blank, {given_up} too long to search"
         )?;
+        if *interrupted {
+            writeln!(formatter, "interrupted: what follows is about the lines before that")?;
+        }
         if *torn_tail {
             writeln!(formatter, "the last line has no newline: it is torn, or still being written")?;
         }
@@ -302,12 +223,8 @@ impl fmt::Display for Report {
                 writeln!(formatter, "  {event}: {}, {place} {}", entries(*number), lines.join(", "))?;
             }
         }
-        let verdict = match verdict {
-            Verdict::Holds => "holds",
-            Verdict::Violated => "violated",
-            Verdict::Inconclusive => "inconclusive",
-        };
-        writeln!(formatter, "\nReading: {reading}\nVerdict: {verdict}")
+        writeln!(formatter, "\nReading: {reading}\nVerdict: {verdict}")?;
+        write!(formatter, "{speed}")
     }
 }
 
@@ -316,26 +233,4 @@ fn bar(part: u64, whole: u64) -> String {
     const WIDTH: u64 = 40;
     let length = (u128::from(part) * u128::from(WIDTH)).div_ceil(u128::from(whole.max(1)));
     "#".repeat(usize::try_from(length).unwrap_or(0))
-}
-
-/// What the numbers of entries of many events point at, where one entry is expected of each and some that have none are
-/// excused.
-pub(crate) fn reading_of(histogram: &BTreeMap<u64, u64>, excused: u64) -> String {
-    let mut histogram = histogram.clone();
-    if let Some(zero) = histogram.get_mut(&0) {
-        *zero -= excused.min(*zero);
-    }
-    histogram.retain(|_, events| *events > 0);
-    let number_of = |wanted: &dyn Fn(u64) -> bool| -> u64 {
-        histogram.iter().filter(|(entries, _)| wanted(**entries)).map(|(_, events)| events).sum()
-    };
-    let events = Events {
-        distinct: number_of(&|entries| entries > 0),
-        as_expected: number_of(&|entries| entries == 1),
-        more: number_of(&|entries| entries > 1),
-        fewer: 0,
-        missing: Some(number_of(&|entries| entries == 0)),
-        unlisted: Some(0),
-    };
-    reading(Pattern::of(&histogram, 1), 1, &histogram, events, PassedOver::default())
 }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
-use super::batch::Batch;
+use super::batch::{Batch, Fingerprint};
+use super::table::{Slot, Table};
 
 /// How many events are shown of each kind of offender.
 pub(crate) const SHOWN: usize = 10;
@@ -13,46 +11,11 @@ pub(crate) const SHOWN: usize = 10;
 /// How many lines are told of one offender.
 const LINES_SHOWN: usize = 8;
 
+/// For how many entries the memory is fetched at once.
+const FETCHED: usize = 64;
+
 /// How much of an event's text is kept, in bytes.
 const EVENT_BYTES_SHOWN: usize = 256;
-
-/// Tables grow one at a time, so that only a small part of the memory is held twice while one does.
-const TABLES: usize = 256;
-
-/// An event: 24 bytes, in a table that is at least 7/16 full once it has grown.
-#[derive(Debug)]
-struct Slot {
-    /// The halves of the fingerprint, which as one number would ask for more alignment.
-    fingerprint: [u64; 2],
-    /// The line of its first entry in the upper 40 bits, the number of its entries in the lower 24.
-    place: u64,
-}
-
-impl Slot {
-    const ENTRIES_BITS: u32 = 24;
-    const ENTRIES_MAX: u64 = (1 << Self::ENTRIES_BITS) - 1;
-    const LINE_MAX: u64 = u64::MAX >> Self::ENTRIES_BITS;
-
-    fn new(fingerprint: [u64; 2], line: u64, entries: u64) -> Self {
-        Self { fingerprint, place: (line.min(Self::LINE_MAX) << Self::ENTRIES_BITS) | entries }
-    }
-
-    fn entries(&self) -> u64 {
-        self.place & Self::ENTRIES_MAX
-    }
-
-    fn line(&self) -> u64 {
-        self.place >> Self::ENTRIES_BITS
-    }
-
-    /// Counts an entry; the last number that can be counted stands for all beyond it.
-    fn enter(&mut self, line: u64) {
-        *self = match self.entries() {
-            0 => Self::new(self.fingerprint, line, 1),
-            entries => Self::new(self.fingerprint, self.line(), (entries + 1).min(Self::ENTRIES_MAX)),
-        };
-    }
-}
 
 /// An event that has not the number of entries that it should.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -64,12 +27,12 @@ pub(crate) struct Offender {
     /// On which lines, from 1: the first one, and of the others as many as are known.
     pub(crate) lines: Vec<u64>,
     #[serde(skip)]
-    fingerprint: u128,
+    fingerprint: Fingerprint,
 }
 
 impl Offender {
     /// Whether an entry is the first one of this event.
-    pub(crate) fn is(&self, line: u64, fingerprint: u128) -> bool {
+    pub(crate) fn is(&self, line: u64, fingerprint: Fingerprint) -> bool {
         self.lines[0] == line && self.fingerprint == fingerprint
     }
 }
@@ -78,7 +41,7 @@ impl Offender {
 #[derive(Debug)]
 pub(crate) struct Tally {
     expect: u64,
-    tables: Vec<HashTable<Slot>>,
+    table: Table,
     listed: u64,
     lines: u64,
     entries: u64,
@@ -90,25 +53,15 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new(expect: u64) -> Self {
-        Self {
-            expect,
-            tables: std::iter::repeat_with(HashTable::new).take(TABLES).collect(),
-            listed: 0,
-            lines: 0,
-            entries: 0,
-            first: Vec::new(),
-            worst: Vec::new(),
-        }
+        Self { expect, table: Table::new(), listed: 0, lines: 0, entries: 0, first: Vec::new(), worst: Vec::new() }
     }
 
     /// Takes events that must be in the log.
     pub(crate) fn list(&mut self, batch: &Batch) {
         for (line, fingerprint, _) in batch.entries() {
             let line = self.lines + line + 1;
-            if let Entry::Vacant(vacant) = slot(&mut self.tables, fingerprint) {
-                vacant.insert(Slot::new(halves(fingerprint), line, 0));
-                self.listed += 1;
-            }
+            let (_, is_new) = self.table.slot(fingerprint, line);
+            self.listed += u64::from(is_new);
         }
         self.lines += batch.lines;
     }
@@ -120,18 +73,15 @@ impl Tally {
 
     /// Counts the entries of a batch.
     pub(crate) fn count(&mut self, batch: &Batch) {
-        for (line, fingerprint, event) in batch.entries() {
+        let mut ahead = batch.entries().map(|(_, fingerprint, _)| fingerprint);
+        for (number, (line, fingerprint, event)) in batch.entries().enumerate() {
+            if number % FETCHED == 0 {
+                self.table.fetch(ahead.by_ref().take(FETCHED));
+            }
             let line = self.lines + line + 1;
-            let (first_line, entries) = match slot(&mut self.tables, fingerprint) {
-                Entry::Occupied(mut occupied) => {
-                    occupied.get_mut().enter(line);
-                    (occupied.get().line(), occupied.get().entries())
-                }
-                Entry::Vacant(vacant) => {
-                    vacant.insert(Slot::new(halves(fingerprint), line, 1));
-                    (line, 1)
-                }
-            };
+            let (slot, _) = self.table.slot(fingerprint, line);
+            slot.enter(line);
+            let (first_line, entries) = (slot.line(), slot.entries());
             self.entries += 1;
             if entries > self.expect {
                 let offender = || Offender {
@@ -172,17 +122,23 @@ impl Tally {
             missing: Vec::new(),
         };
         counts.worst.sort_by_key(|offender| (std::cmp::Reverse(offender.entries), offender.lines.first().copied()));
-        for slot in self.tables.iter().flat_map(HashTable::iter) {
-            *counts.histogram.entry(slot.entries()).or_default() += 1;
+        // Most events have few entries: they are counted without looking for their number.
+        let mut few = [0; 16];
+        for (fingerprint, slot) in self.table.iter() {
+            match usize::try_from(slot.entries()).ok().and_then(|entries| few.get_mut(entries)) {
+                Some(events) => *events += 1,
+                None => *counts.histogram.entry(slot.entries()).or_default() += 1,
+            }
             if slot.entries() == 0 {
-                keep_earliest(&mut counts.missing, slot);
+                keep_earliest(&mut counts.missing, fingerprint, slot);
             } else {
                 counts.events += 1;
                 if slot.entries() < self.expect {
-                    keep_earliest(&mut counts.fewer, slot);
+                    keep_earliest(&mut counts.fewer, fingerprint, slot);
                 }
             }
         }
+        counts.histogram.extend((0..).zip(few).filter(|(_, events)| *events > 0));
         counts
     }
 }
@@ -217,7 +173,7 @@ pub(crate) fn shown(event: &[u8]) -> String {
 }
 
 /// Counts one more entry of an offender that is known, if it is.
-fn meet(known: &mut [Offender], fingerprint: u128, line: u64) -> bool {
+fn meet(known: &mut [Offender], fingerprint: Fingerprint, line: u64) -> bool {
     let Some(offender) = known.iter_mut().find(|offender| offender.fingerprint == fingerprint) else { return false };
     offender.entries += 1;
     if offender.lines.len() < LINES_SHOWN {
@@ -227,30 +183,11 @@ fn meet(known: &mut [Offender], fingerprint: u128, line: u64) -> bool {
 }
 
 /// Keeps those that come first, in order.
-fn keep_earliest(offenders: &mut Vec<Offender>, slot: &Slot) {
+fn keep_earliest(offenders: &mut Vec<Offender>, fingerprint: Fingerprint, slot: &Slot) {
     let place = offenders.partition_point(|offender| offender.lines[0] < slot.line());
     if place < SHOWN {
         offenders.truncate(SHOWN - 1);
         let lines = vec![slot.line()];
-        offenders.insert(
-            place,
-            Offender { event: None, entries: slot.entries(), lines, fingerprint: whole(slot.fingerprint) },
-        );
+        offenders.insert(place, Offender { event: None, entries: slot.entries(), lines, fingerprint });
     }
-}
-
-fn slot(tables: &mut [HashTable<Slot>], fingerprint: u128) -> Entry<'_, Slot> {
-    // The lowest bits choose the table and the upper half the place in it, so that the two are independent.
-    let table = &mut tables[usize::from((fingerprint & 0xFF) as u8)];
-    let wanted = halves(fingerprint);
-    table.entry(wanted[0], |slot| slot.fingerprint == wanted, |slot| slot.fingerprint[0])
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "each half is one number")]
-fn halves(fingerprint: u128) -> [u64; 2] {
-    [(fingerprint >> 64) as u64, fingerprint as u64]
-}
-
-fn whole(halves: [u64; 2]) -> u128 {
-    (u128::from(halves[0]) << 64) | u128::from(halves[1])
 }
