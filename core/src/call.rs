@@ -74,7 +74,7 @@ impl Name {
         match self {
             Self::Directory => ".".into(),
             Self::Journal => "journal".into(),
-            Self::Seat(id) => format!("{id}{}", Self::SEAT_SUFFIX),
+            Self::Seat(id) => [id.as_str(), Self::SEAT_SUFFIX].concat(),
             Self::Log(0) => "realtime.log".into(),
             Self::Log(rotation) => format!("realtime.log.{rotation}"),
             Self::Other(name) => name.to_string(),
@@ -137,7 +137,8 @@ pub enum Call {
     FileSystem(Handle),
     /// lstat(2). Replies: `Status`, `Missing`, `Failed`.
     Look(Name),
-    /// flock(2), never waiting. Replies: `Done`, `Busy`, `Failed`.
+    /// flock(2), never waiting. A lock that the description holds in the other mode is given up first, also where the
+    /// reply is `Busy`. Replies: `Done`, `Busy`, `Failed`.
     Lock(Handle, Mode),
     /// flock(2) to unlock. Replies: `Done`, `Failed`.
     Unlock(Handle),

@@ -49,13 +49,12 @@ enum Phase {
     LockDirectory,
     AwaitDirectory,
     OpenJournal,
-    InspectJournal,
-    LockExclusive(Identity),
+    LockExclusive,
+    InspectJournal { alone: bool },
     ReadLeftover(Identity, u64),
     EmptyJournal(Identity),
     ListSeats(Identity),
     RemoveSeat(Identity, Name, Vec<Name>),
-    UnlockJournal(Identity),
     LockShared(Identity),
     AwaitCleaning(Identity),
     CompareJournal(Identity),
@@ -118,6 +117,12 @@ impl Machine {
         &self.setup
     }
 
+    /// The latest moment that it was told.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
     /// Its part in realtime.log.
     #[must_use]
     pub fn logbook(&self) -> &Logbook {
@@ -178,13 +183,12 @@ impl Machine {
             Phase::IdentifyFileSystem => Call::FileSystem(Handle::DIRECTORY),
             Phase::LockDirectory => Call::Lock(Handle::DIRECTORY, Mode::Shared),
             Phase::OpenJournal => open(Handle::JOURNAL, Name::Journal, Access::Append),
-            Phase::InspectJournal => Call::Inspect(Handle::JOURNAL),
-            Phase::LockExclusive(_) => Call::Lock(Handle::JOURNAL, Mode::Exclusive),
+            Phase::LockExclusive => Call::Lock(Handle::JOURNAL, Mode::Exclusive),
+            Phase::InspectJournal { .. } => Call::Inspect(Handle::JOURNAL),
             Phase::ReadLeftover(_, offset) => read_journal(*offset),
             Phase::EmptyJournal(_) => Call::Truncate { handle: Handle::JOURNAL, size: 0 },
             Phase::ListSeats(_) => Call::List,
             Phase::RemoveSeat(_, seat, _) => Call::Remove(seat.clone()),
-            Phase::UnlockJournal(_) => Call::Unlock(Handle::JOURNAL),
             Phase::LockShared(_) => Call::Lock(Handle::JOURNAL, Mode::Shared),
             Phase::AwaitDirectory | Phase::AwaitCleaning(_) => return Step::Wait(Wait::Cleaning),
             Phase::CompareJournal(_) => Call::Look(Name::Journal),
@@ -249,16 +253,19 @@ impl Machine {
             (Phase::LockDirectory, Reply::Done) => Phase::OpenJournal,
             (Phase::LockDirectory, Reply::Busy) => Phase::AwaitDirectory,
 
-            (Phase::OpenJournal, Reply::Done) => Phase::InspectJournal,
-            (Phase::InspectJournal, Reply::Status(status)) => {
+            (Phase::OpenJournal, Reply::Done) => Phase::LockExclusive,
+            (Phase::LockExclusive, Reply::Done) => Phase::InspectJournal { alone: true },
+            (Phase::LockExclusive, Reply::Busy) => Phase::InspectJournal { alone: false },
+            (Phase::InspectJournal { alone }, Reply::Status(status)) => {
                 admit(&Name::Journal, FileKind::Regular, &status)?;
-                Phase::LockExclusive(status.identity)
+                if alone && status.size > 0 {
+                    Phase::ReadLeftover(status.identity, 0)
+                } else {
+                    Phase::LockShared(status.identity)
+                }
             }
-            (Phase::LockExclusive(journal), Reply::Done) => Phase::ReadLeftover(journal, 0),
-            (Phase::LockExclusive(journal), Reply::Busy) => Phase::LockShared(journal),
             (Phase::ReadLeftover(journal, offset), Reply::Bytes(bytes)) => match Origin::of(&bytes) {
                 Origin::Blank if bytes.len() == READ_BYTES => Phase::ReadLeftover(journal, offset + bytes.len() as u64),
-                Origin::Blank if offset == 0 && bytes.is_empty() => Phase::UnlockJournal(journal),
                 Origin::Blank | Origin::Ours => Phase::EmptyJournal(journal),
                 Origin::Newer => return Err(fault(Name::Journal, "read", Cause::Newer)),
                 Origin::Foreign => return Err(fault(Name::Journal, "read", Cause::Foreign)),
@@ -266,7 +273,7 @@ impl Machine {
             (Phase::EmptyJournal(journal), Reply::Done) => Phase::ListSeats(journal),
             (Phase::ListSeats(journal), Reply::Names(seats)) => remove_seats(journal, seats),
             (Phase::RemoveSeat(journal, _, rest), Reply::Done | Reply::Missing) => remove_seats(journal, rest),
-            (Phase::UnlockJournal(journal), Reply::Done) => Phase::LockShared(journal),
+            // Where the lock was exclusive it is given up first, and may be lost to another who empties the journal.
             (Phase::LockShared(journal), Reply::Done) => Phase::CompareJournal(journal),
             (Phase::LockShared(journal), Reply::Busy) => Phase::AwaitCleaning(journal),
             (Phase::CompareJournal(journal), Reply::Status(status)) if status.identity == journal => Phase::OpenSeat,
@@ -432,7 +439,7 @@ fn append(kind: Kind, term: u64) -> Phase {
 fn remove_seats(journal: Identity, mut seats: Vec<Name>) -> Phase {
     match seats.pop() {
         Some(seat) => Phase::RemoveSeat(journal, seat, seats),
-        None => Phase::UnlockJournal(journal),
+        None => Phase::LockShared(journal),
     }
 }
 

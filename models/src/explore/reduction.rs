@@ -103,7 +103,8 @@ fn is_alone<P: Participant + 'static>(
         ElectionCall::Inspect(Handle::DIRECTORY)
         | ElectionCall::FileSystem(Handle::DIRECTORY)
         | ElectionCall::Lock(Handle::DIRECTORY, Mode::Shared) => true,
-        // The journal is created by whoever is first, and nobody removes it; of what it is, only what stays is looked at.
+        // The journal is created by whoever is first, and nobody removes it; of what it is, only what stays is looked at, and
+        // its size by whoever holds its exclusive lock.
         ElectionCall::Open { name: Name::Journal, .. } | ElectionCall::Look(Name::Journal) => true,
         ElectionCall::Inspect(Handle::JOURNAL) => true,
         // Whoever holds the journal's exclusive lock is alone with it and with the seats in the directory: all others are
