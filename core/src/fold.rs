@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::call::Time;
 use crate::id::InstanceId;
-use crate::record::{Kind, Line, RECORD_BYTES, Record};
+use crate::record::{Kind, Line, RECORD_BYTES, Record, View};
 
 /// What the journal says so far. Everyone who has read the same bytes holds the same value.
 ///
@@ -49,8 +49,8 @@ impl Fold {
         loop {
             let rest = &bytes[done..];
             // A record has no newline but its last byte, so that where one stands no line's end is to be searched for.
-            if let Some(record) = rest.first_chunk().and_then(Record::decode) {
-                self.apply(&record);
+            if let Some(record) = rest.first_chunk().and_then(View::decode) {
+                self.take_in(&record);
                 done += RECORD_BYTES;
                 continue;
             }
@@ -61,10 +61,10 @@ impl Fold {
                 return done;
             };
             let line = &rest[..=newline];
-            match Record::read_line(line) {
+            match View::read_line(line) {
                 Line::Record(record, excess) => {
                     self.damaged_lines += u64::from(excess > 0);
-                    self.apply(&record);
+                    self.take_in(&record);
                 }
                 Line::Newer => self.newer = true,
                 Line::Damage => self.damaged_lines += 1,
@@ -75,10 +75,14 @@ impl Fold {
 
     /// Takes in one record.
     pub fn apply(&mut self, record: &Record) {
+        self.take_in(&record.view());
+    }
+
+    fn take_in(&mut self, record: &View<'_>) {
         match record.kind {
             Kind::Register => {
-                if !self.knows(&record.id) {
-                    self.candidates.insert(record.id.clone());
+                if !self.has_met(record.id) {
+                    self.candidates.insert(InstanceId::of_valid(record.id));
                     self.opened_at.get_or_insert(record.at);
                 }
             }
@@ -91,13 +95,13 @@ impl Fold {
                 if record.term == self.term
                     && let Some(primary) = self.primary.take()
                 {
-                    self.remove(&primary);
+                    self.remove(primary.as_str());
                     self.term += 1;
                 }
             }
             Kind::Leave => {
-                self.remove(&record.id);
-                if self.primary.as_ref() == Some(&record.id) {
+                self.remove(record.id);
+                if self.primary.as_ref().is_some_and(|primary| primary.as_str() == record.id) {
                     self.primary = None;
                     self.term += 1;
                 }
@@ -105,7 +109,7 @@ impl Fold {
         }
     }
 
-    fn remove(&mut self, id: &InstanceId) {
+    fn remove(&mut self, id: &str) {
         if let Some(id) = self.candidates.take(id) {
             self.gone.insert(id);
         }
@@ -132,7 +136,13 @@ impl Fold {
     /// Whether the ID was ever registered.
     #[must_use]
     pub fn knows(&self, id: &InstanceId) -> bool {
-        self.candidates.contains(id) || self.gone.contains(id)
+        self.has_met(id.as_str())
+    }
+
+    fn has_met(&self, id: &str) -> bool {
+        // Where IDs sort by birth, a new one is behind all others.
+        let meets = |ids: &BTreeSet<InstanceId>| ids.last().is_some_and(|last| last.as_str() >= id) && ids.contains(id);
+        meets(&self.candidates) || meets(&self.gone)
     }
 
     /// Whether the ID is registered and not gone.

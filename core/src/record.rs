@@ -13,11 +13,20 @@ pub const RECORD_BYTES: usize = 128;
 /// The first bytes of every record: the format and its version.
 pub(crate) const MAGIC: &str = "spj1";
 
+/// How every record starts.
+const START: &[u8] = b"spj1 ";
+
 /// `MAGIC` without its version.
 const FORMAT: &[u8] = b"spj";
 
 /// Where the checksum stands: eight hexadecimal digits before the newline.
 const CHECKSUM_AT: usize = RECORD_BYTES - 9;
+
+/// What fills up a record between its fields and its checksum.
+const BLANK: [u8; RECORD_BYTES] = [b' '; RECORD_BYTES];
+
+/// The last moment that a record has room for: 3,000 years after boot.
+const MICROS_MAX: u64 = 99_999_999_999_999_999;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,11 +69,21 @@ impl Kind {
     }
 }
 
+/// A record where it stands in the journal: most of those that are read name an ID that is known, and need no copy of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct View<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) term: u64,
+    /// Valid as an instance's ID.
+    pub(crate) id: &'a str,
+    pub(crate) at: Time,
+}
+
 /// What the end of a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum Line<'a> {
     /// A record that holds, with the number of bytes of damage that stood before it on its line.
-    Record(Record, usize),
+    Record(View<'a>, usize),
     /// A record of a later version of this format.
     Newer,
     /// Anything else.
@@ -75,9 +94,9 @@ impl Record {
     /// The record as it stands in the journal.
     #[must_use]
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
-        let mut bytes = [b' '; RECORD_BYTES];
+        let mut bytes = BLANK;
         let mut end = 0;
-        // Magic 4, kind at most 8, term at most 20, ID at most 64, time at most 17 digits (3,000 years), four spaces: 117.
+        // Magic 4, kind at most 8, term at most 20, ID at most 64, time at most 17 digits, four spaces: 117.
         let mut field = |text: &str| {
             bytes[end..end + text.len()].copy_from_slice(text.as_bytes());
             end += text.len() + 1;
@@ -86,18 +105,29 @@ impl Record {
         field(self.kind.word());
         field(itoa::Buffer::new().format(self.term));
         field(self.id.as_str());
-        field(itoa::Buffer::new().format(self.at.as_micros().min(99_999_999_999_999_999)));
-        let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
-        for (digit, shift) in bytes[CHECKSUM_AT..].iter_mut().zip((0..32).step_by(4).rev()) {
-            *digit = b"0123456789abcdef"[(checksum >> shift & 0xf) as usize];
-        }
-        bytes[RECORD_BYTES - 1] = b'\n';
+        field(itoa::Buffer::new().format(self.at.as_micros().min(MICROS_MAX)));
+        let ending = ending(&bytes[..CHECKSUM_AT]);
+        bytes[CHECKSUM_AT..].copy_from_slice(&ending);
         bytes
     }
 
     /// Reads what [`Record::encode`] wrote, and nothing else.
     #[must_use]
     pub fn decode(bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
+        let View { kind, term, id, at } = View::decode(bytes)?;
+        Some(Self { kind, term, id: InstanceId::of_valid(id), at })
+    }
+
+    /// The record as a reader of the journal sees it.
+    pub(crate) fn view(&self) -> View<'_> {
+        View { kind: self.kind, term: self.term, id: self.id.as_str(), at: self.at }
+    }
+}
+
+impl<'a> View<'a> {
+    /// Reads what [`Record::encode`] wrote, and nothing else: a field that would not be written like this, and anything
+    /// but one space between two of them, was not written by us.
+    pub(crate) fn decode(bytes: &'a [u8; RECORD_BYTES]) -> Option<Self> {
         let mut rest = &bytes[..CHECKSUM_AT];
         let mut field = || {
             let (field, behind) = rest.split_at(rest.iter().position(|&byte| byte == b' ')?);
@@ -111,15 +141,14 @@ impl Record {
         let record = Self {
             kind: Kind::ALL.into_iter().find(|kind| kind.word().as_bytes() == word)?,
             term: decimal(field()?)?,
-            id: InstanceId::new(std::str::from_utf8(field()?).ok()?).ok()?,
-            at: Time::from_micros(decimal(field()?)?),
+            id: InstanceId::check(std::str::from_utf8(field()?).ok()?).ok()?,
+            at: Time::from_micros(decimal(field()?).filter(|&micros| micros <= MICROS_MAX)?),
         };
-        // The encoding is unique: a record that would not be written like this was not written by us.
-        (record.encode() == *bytes).then_some(record)
+        (rest == &BLANK[..rest.len()] && bytes[CHECKSUM_AT..] == ending(&bytes[..CHECKSUM_AT])).then_some(record)
     }
 
     /// Reads a line by its last 128 bytes, its newline included: what stands before them is a torn predecessor.
-    pub(crate) fn read_line(line: &[u8]) -> Line {
+    pub(crate) fn read_line(line: &'a [u8]) -> Line<'a> {
         let excess = line.len().saturating_sub(RECORD_BYTES);
         let last = <&[u8; RECORD_BYTES]>::try_from(&line[excess..]).ok();
         if let Some(record) = last.and_then(Self::decode) {
@@ -132,7 +161,21 @@ impl Record {
     }
 }
 
+/// What stands behind the fields: their checksum and the newline.
+fn ending(fields: &[u8]) -> [u8; RECORD_BYTES - CHECKSUM_AT] {
+    let checksum = crc32fast::hash(fields);
+    let mut bytes = [b'\n'; RECORD_BYTES - CHECKSUM_AT];
+    for (digit, shift) in bytes.iter_mut().zip((0..32).step_by(4).rev()) {
+        *digit = b"0123456789abcdef"[(checksum >> shift & 0xf) as usize];
+    }
+    bytes
+}
+
+/// A number as it is written: with at least one digit, and none in vain.
 fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
+        return None;
+    }
     digits.iter().try_fold(0_u64, |number, digit| {
         let digit = digit.checked_sub(b'0').filter(|&digit| digit <= 9)?;
         number.checked_mul(10)?.checked_add(digit.into())
@@ -167,13 +210,11 @@ impl Origin {
         if starts_newer(text) {
             return Self::Newer;
         }
-        let start = format!("{MAGIC} ");
-        if first.is_multiple_of(RECORD_BYTES)
-            && text[..text.len().min(start.len())] == start.as_bytes()[..text.len().min(start.len())]
-        {
+        let seen = text.len().min(START.len());
+        if first.is_multiple_of(RECORD_BYTES) && text[..seen] == START[..seen] {
             return Self::Ours;
         }
         let mut lines = chunk.split_inclusive(|&byte| byte == b'\n');
-        if lines.any(|line| matches!(Record::read_line(line), Line::Record(..))) { Self::Ours } else { Self::Foreign }
+        if lines.any(|line| matches!(View::read_line(line), Line::Record(..))) { Self::Ours } else { Self::Foreign }
     }
 }
