@@ -128,8 +128,9 @@ impl Options {
     /// # Errors
     /// Where no ID can be generated, and what the first steps meet.
     pub fn start(self) -> Result<Election, Error> {
-        let kernel = Os::new(self.paths());
-        self.start_on(kernel)
+        let paths = self.paths();
+        let kernel = Os::new(paths.clone());
+        self.start_in(paths, kernel)
     }
 
     /// Where the files of this election lie.
@@ -145,6 +146,10 @@ impl Options {
     /// As [`Options::start`].
     pub fn start_on<K: Kernel>(self, kernel: K) -> Result<Election<K>, Error> {
         let paths = self.paths();
+        self.start_in(paths, kernel)
+    }
+
+    fn start_in<K: Kernel>(self, paths: Paths, kernel: K) -> Result<Election<K>, Error> {
         let Self { directory, id, window, expect, allow_any_file_system, log_path: _, log, pending_max } = self;
         let id = match id {
             Some(id) => id,
@@ -251,6 +256,10 @@ impl<K: Kernel> Election<K> {
                     })?;
                     watched = Some(primary);
                     self.bell.wait_while(|bell| bell.rings() == heard);
+                    // All who wait are woken at once: those who cannot be primary let the one go first that can.
+                    if !self.is_next() {
+                        self.kernel.pause(0, None);
+                    }
                 }
                 _ => {}
             }
@@ -266,7 +275,9 @@ impl<K: Kernel> Election<K> {
     /// [`Cause::Event`] and [`Cause::PendingFull`] refuse the event. An I/O error of the log is told, and the event stays
     /// pending: the next call that goes on with the election tries again. Else as [`Election::poll`].
     pub fn record(&self, event: &str, payload: &str) -> Result<Recorded, Error> {
-        self.check_process("record")?;
+        if !self.kernel.is_original() {
+            return Err(self.error(Fault { name: Name::Directory, call: "record", cause: Cause::Forked }));
+        }
         let refuse = |cause| self.error(Fault { name: Name::Log(0), call: "record", cause });
         let parsed = entry::check(event, payload).map_err(|why| refuse(Cause::Event(why)))?;
         self.machine.with(|machine| {
@@ -274,7 +285,12 @@ impl<K: Kernel> Election<K> {
                 return Err(refuse(Cause::PendingFull));
             }
             machine.deliver(parsed);
-            self.drive(machine)?;
+            if matches!(machine.role(), Role::Primary { .. }) {
+                // A primary waits for nothing that the time could end, and a look at the clock costs as much as a call.
+                self.drive_from(machine, machine.now())?;
+            } else {
+                self.drive(machine)?;
+            }
             Ok(if machine.logbook().is_pending(event) { Recorded::Pending } else { Recorded::Written })
         })
     }
@@ -330,6 +346,14 @@ impl<K: Kernel> Election<K> {
         &self.kernel
     }
 
+    /// Whether this instance is preferred to all others that it knows, but for the primary.
+    fn is_next(&self) -> bool {
+        self.machine.with(|machine| {
+            let fold = machine.fold();
+            fold.candidates().find(|&id| fold.primary() != Some(id)) == Some(&self.id)
+        })
+    }
+
     fn advance(&self) -> Result<(Role, Wait), Error> {
         self.machine.with(|machine| {
             let wait = self.drive(machine)?;
@@ -337,10 +361,14 @@ impl<K: Kernel> Election<K> {
         })
     }
 
-    /// Carries calls out until the machine waits.
+    /// Wakes the machine and carries calls out until it waits.
     fn drive(&self, machine: &mut Machine) -> Result<Wait, Error> {
-        let mut now = self.kernel.now();
+        let now = self.kernel.now();
         machine.wake(now);
+        self.drive_from(machine, now)
+    }
+
+    fn drive_from(&self, machine: &mut Machine, mut now: Time) -> Result<Wait, Error> {
         let end = loop {
             // Before the next call, not after it: who is no longer primary must not be taken for it while it gives up its seat.
             self.role.store(word(machine.role()));

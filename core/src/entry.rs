@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event_ids::EventIds;
+use crate::event_ids::{EventId, EventIds};
 use crate::logbook::{Event, Writer};
 
 /// The longest event ID, in bytes.
@@ -28,7 +28,7 @@ pub(crate) fn check(id: &str, payload: &str) -> Result<Event, &'static str> {
         Err("the event ID is longer than 256 bytes")
     } else if payload.len() > PAYLOAD_BYTES_MAX {
         Err("the payload is longer than 1 MiB")
-    } else if memchr::memchr2(b'\n', b'\r', payload.as_bytes()).is_some() {
+    } else if [b'\n', b'\r'].iter().any(|line_break| payload.as_bytes().contains(line_break)) {
         Err("the payload has a line break")
     } else if serde_json::from_str::<serde::de::IgnoredAny>(payload).is_err() {
         Err("the payload is not a JSON value")
@@ -85,7 +85,7 @@ impl Scanner {
                     event_id(&self.head)
                 };
                 if let Some(id) = id {
-                    ids.insert(id.into());
+                    ids.insert(EventId::new(id.into()));
                 }
                 self.head.clear();
                 self.line_start = self.offset;

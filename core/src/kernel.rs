@@ -34,7 +34,7 @@ pub trait Kernel: Send + Sync + Sized + 'static {
     /// Whether this is still the process that joined, and no forked copy of it. Costs a memory read.
     fn is_original(&self) -> bool;
 
-    /// The same, also of copies made without fork(3)'s handlers. Costs a system call.
+    /// The same, also of copies made without fork(3)'s handlers, such as by a bare clone(2). Costs a system call.
     fn is_original_process(&self) -> bool {
         self.is_original()
     }

@@ -46,7 +46,8 @@
 //! A stopped primary keeps its role until it resumes or dies. Network file systems are refused
 //! ([`Options::allow_any_file_system`]). Power loss ends the election, and entries survive it only with
 //! [`Options::durable`]. A child made by fork without exec keeps its parent's locks: it is not primary, but nobody else is
-//! before it ends as well.
+//! before it ends as well. One that a bare clone(2) makes, past the handlers of fork(3), takes itself for the original
+//! where asking must cost no system call, in [`Election::is_primary`] and [`Election::record`]: do not use either there.
 #![forbid(unsafe_code)]
 
 mod election;

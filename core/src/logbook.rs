@@ -5,12 +5,13 @@
 //! primary before its predecessor's seat is empty, so that what it reads is final.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::call::{Access, Call, FileKind, Handle, Name, Reply};
 use crate::entry::{Scanner, TornTail, encode};
 use crate::error::{Cause, Fault};
-use crate::event_ids::EventIds;
+use crate::event_ids::{EventId, EventIds};
 use crate::id::InstanceId;
 use crate::refusal::admit;
 
@@ -58,7 +59,7 @@ pub(crate) struct Writer<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Logbook {
     options: LogOptions,
-    pending: VecDeque<Event>,
+    pending: VecDeque<Pending>,
     pending_ids: EventIds,
     known: EventIds,
     known_before: EventIds,
@@ -66,6 +67,13 @@ pub struct Logbook {
     size: u64,
     trim_at: usize,
     fault: Option<Fault>,
+}
+
+/// An event that waits for its entry.
+#[derive(Clone, Debug)]
+struct Pending {
+    event: Event,
+    id: EventId,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -106,24 +114,25 @@ impl Logbook {
     /// The events that this instance has received and of which it does not know that they are in the log.
     #[must_use]
     pub fn pending(&self) -> impl ExactSizeIterator<Item = &Event> {
-        self.pending.iter()
+        self.pending.iter().map(|pending| &pending.event)
     }
 
     /// Whether the event waits for its entry.
     #[must_use]
     pub fn is_pending(&self, id: &str) -> bool {
-        self.pending_ids.contains(id)
+        self.pending_ids.has(id)
     }
 
     /// Whether the event is known to be in the log.
     #[must_use]
     pub fn is_known(&self, id: &str) -> bool {
-        self.known.contains(id) || self.known_before.contains(id)
+        self.known.has(id) || self.known_before.has(id)
     }
 
     pub(crate) fn deliver(&mut self, event: Event) {
-        if !self.is_known(&event.id) && self.pending_ids.insert(event.id.clone()) {
-            self.pending.push_back(event);
+        let id = EventId::new(event.id.clone());
+        if !self.known.contains(&id) && !self.known_before.contains(&id) && self.pending_ids.insert(id.clone()) {
+            self.pending.push_back(Pending { event, id });
         }
     }
 
@@ -283,8 +292,9 @@ impl Logbook {
     /// The log has been read to its end.
     fn looked(&mut self, writer: Option<&Writer<'_>>) -> Phase {
         let (known, known_before) = (&self.known, &self.known_before);
-        self.pending.retain(|event| !known.contains(&event.id) && !known_before.contains(&event.id));
-        self.pending_ids.retain(|id| !known.contains(id) && !known_before.contains(id));
+        let is_unknown = |id: &EventId| !known.contains(id) && !known_before.contains(id);
+        self.pending.retain(|pending| is_unknown(&pending.id));
+        self.pending_ids.retain(is_unknown);
         if writer.is_some() {
             Phase::Ready
         } else {
@@ -296,16 +306,16 @@ impl Logbook {
 
     fn write(&self, writer: Option<&Writer<'_>>) -> Phase {
         match (self.pending.front(), writer) {
-            (Some(event), Some(writer)) => Phase::Write { line: encode(event, writer), written: 0 },
+            (Some(pending), Some(writer)) => Phase::Write { line: encode(&pending.event, writer), written: 0 },
             _ => Phase::Ready,
         }
     }
 
     /// The entry of the first pending event is in the log.
     fn wrote(&mut self) -> Phase {
-        if let Some(event) = self.pending.pop_front() {
-            self.pending_ids.remove(&event.id);
-            self.known.insert(event.id);
+        if let Some(Pending { event: _, id }) = self.pending.pop_front() {
+            self.pending_ids.remove(&id);
+            self.known.insert(id);
         }
         if self.size >= self.options.rotate_bytes { Phase::CloseToRotate } else { Phase::Ready }
     }
@@ -313,6 +323,21 @@ impl Logbook {
     fn failed(&mut self, fault: Fault) -> Phase {
         self.fault = Some(fault);
         Phase::CloseAfterFault
+    }
+}
+
+/// The hash beside the event follows from it.
+impl PartialEq for Pending {
+    fn eq(&self, other: &Self) -> bool {
+        self.event == other.event
+    }
+}
+
+impl Eq for Pending {}
+
+impl Hash for Pending {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.event.hash(state);
     }
 }
 

@@ -29,7 +29,8 @@ compile_error!("flock is emulated there by record locks, which two handles of on
 /// and the shortest nap takes several times as long as it says.
 const YIELDS: u32 = 32;
 
-/// The first pause between two looks at the journal; it doubles up to [`PAUSE_MAX`].
+/// The first nap between two looks at the journal. Four naps later it is twice as long, up to [`PAUSE_MAX`], so that what is
+/// waited for has been there for no more than a fifth of the time that it took.
 const PAUSE_MIN: Duration = Duration::from_micros(20);
 const PAUSE_MAX: Duration = Duration::from_millis(5);
 
@@ -127,7 +128,8 @@ impl Os {
     ) -> io::Result<R> {
         use std::os::fd::AsFd;
         match name {
-            Name::Directory | Name::Log(_) => Ok(run(fs::CWD, &self.paths.of(name))?),
+            Name::Directory => Ok(run(fs::CWD, &self.paths.directory)?),
+            Name::Log(_) => Ok(run(fs::CWD, &self.paths.of(name))?),
             name => self.with_file(Handle::DIRECTORY, |file| Ok(run(file.as_fd(), Path::new(&name.file_name()))?)),
         }
     }
@@ -274,7 +276,7 @@ impl Kernel for Os {
 
     fn pause(&self, attempt: u32, until: Option<Time>) {
         let Some(nap) = attempt.checked_sub(YIELDS) else { return thread::yield_now() };
-        let pause = PAUSE_MIN.saturating_mul(1 << nap.min(16)).min(PAUSE_MAX);
+        let pause = PAUSE_MIN.saturating_mul(1 << (nap / 4).min(16)).min(PAUSE_MAX);
         let left = until.map_or(Duration::MAX, |until| {
             Duration::from_micros(until.as_micros().saturating_sub(self.now().as_micros()))
         });
