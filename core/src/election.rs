@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::call::{Call, Name, Time};
 use crate::entry;
@@ -11,165 +10,11 @@ use crate::error::{Cause, Error, Fault};
 use crate::fold::Fold;
 use crate::id::InstanceId;
 use crate::kernel::{Bell, Kernel, Monitor, Word};
-use crate::logbook::LogOptions;
 use crate::machine::Machine;
-use crate::os::{Os, Paths, reply_of};
+use crate::options::Options;
+use crate::os::{Os, Paths};
 use crate::role::{Role, Setup};
 use crate::step::{Step, Wait};
-
-/// The window of an election that is not told otherwise.
-pub const WINDOW: Duration = Duration::from_millis(150);
-
-/// How one instance joins an election.
-#[derive(Clone, Debug)]
-pub struct Options {
-    directory: PathBuf,
-    id: Option<InstanceId>,
-    window: Duration,
-    expect: Option<usize>,
-    allow_any_file_system: bool,
-    log_path: Option<PathBuf>,
-    log: LogOptions,
-    pending_max: usize,
-}
-
-impl Options {
-    /// Elects among the instances that give the same directory. It must cover exactly those that receive the same events.
-    /// It is created with mode 0700 where only its last component is missing.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self {
-            directory: directory.into(),
-            id: None,
-            window: WINDOW,
-            expect: None,
-            allow_any_file_system: false,
-            log_path: None,
-            log: LogOptions::default(),
-            pending_max: 65_536,
-        }
-    }
-
-    /// The ID of this join, in place of a generated one. It must never have been used here before.
-    #[must_use]
-    pub fn id(mut self, id: InstanceId) -> Self {
-        self.id = Some(id);
-        self
-    }
-
-    /// How long the first term stays open for registration, from the first one (150 ms unless told otherwise). Zero: the
-    /// first to come is primary. The window only influences *who* is elected; that it is one rests on nothing timed.
-    #[must_use]
-    pub fn window(mut self, window: Duration) -> Self {
-        self.window = window;
-        self
-    }
-
-    /// So many registrations close the window at once.
-    #[must_use]
-    pub fn expect(mut self, instances: usize) -> Self {
-        self.expect = Some(instances);
-        self
-    }
-
-    /// Joins whatever the file system is. Else one on which the election is known not to hold, such as a network file system,
-    /// is refused ([`Cause::FileSystem`]); [`FileSystem::refused`](crate::FileSystem::refused) says which those are, and why.
-    #[must_use]
-    pub fn allow_any_file_system(mut self, allow: bool) -> Self {
-        self.allow_any_file_system = allow;
-        self
-    }
-
-    /// Where realtime.log is, in place of the election directory. All instances must give the same path.
-    #[must_use]
-    pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
-        self.log_path = Some(path.into());
-        self
-    }
-
-    /// From this size on, in bytes, realtime.log is renamed to realtime.log.1 and begun anew (16 MiB unless told
-    /// otherwise); `keep` old ones are kept (3). An event that arrives again is recognised in the current log and in the
-    /// one before it.
-    #[must_use]
-    pub fn rotate(mut self, bytes: u64, keep: u8) -> Self {
-        self.log.rotate_bytes = bytes.max(1);
-        self.log.rotate_keep = keep.max(1);
-        self
-    }
-
-    /// Follows every entry by fdatasync(2), so that it survives a power loss. Costs about 100 µs an entry.
-    #[must_use]
-    pub fn durable(mut self, durable: bool) -> Self {
-        self.log.durable = durable;
-        self
-    }
-
-    /// How many events this instance keeps while it is not primary (65,536 unless told otherwise).
-    #[must_use]
-    pub fn pending_max(mut self, events: usize) -> Self {
-        self.pending_max = events;
-        self
-    }
-
-    /// Joins, and blocks until there is a verdict.
-    ///
-    /// # Errors
-    /// Whatever keeps this instance from taking part; see [`Cause`].
-    pub fn join(self) -> Result<Election, Error> {
-        let election = self.start()?;
-        // Whoever has just been told its role need not ask for it again.
-        if election.role() == Role::Undecided {
-            election.decided()?;
-        }
-        Ok(election)
-    }
-
-    /// Joins without blocking: the election goes on with each [`Election::poll`].
-    ///
-    /// # Errors
-    /// Where no ID can be generated, and what the first steps meet.
-    pub fn start(self) -> Result<Election, Error> {
-        let paths = self.paths();
-        let kernel = Os::new(paths.clone());
-        self.start_in(paths, kernel)
-    }
-
-    /// Where the files of this election lie.
-    #[must_use]
-    pub fn paths(&self) -> Paths {
-        let log = self.log_path.clone().unwrap_or_else(|| self.directory.join(Name::Log(0).file_name()));
-        Paths { directory: self.directory.clone(), log }
-    }
-
-    /// [`Options::start`] on another kernel than the operating system, such as a recording or a simulated one.
-    ///
-    /// # Errors
-    /// As [`Options::start`].
-    pub fn start_on<K: Kernel>(self, kernel: K) -> Result<Election<K>, Error> {
-        let paths = self.paths();
-        self.start_in(paths, kernel)
-    }
-
-    fn start_in<K: Kernel>(self, paths: Paths, kernel: K) -> Result<Election<K>, Error> {
-        let Self { directory, id, window, expect, allow_any_file_system, log_path: _, log, pending_max } = self;
-        let id = match id {
-            Some(id) => id,
-            None => InstanceId::generate()
-                .map_err(|error| Error::new(directory, "getrandom", Cause::of(&reply_of(&error))))?,
-        };
-        let machine = Machine::new(Setup { id: id.clone(), window, expect, allow_any_file_system, log });
-        let election = Election {
-            role: K::Word::new(word(machine.role())),
-            machine: K::Monitor::new(machine),
-            bell: Arc::new(K::Monitor::new(Bell::default())),
-            kernel,
-            id,
-            paths,
-            pending_max,
-        };
-        election.advance()?;
-        Ok(election)
-    }
-}
 
 /// What became of an event given to [`Election::record`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -201,6 +46,23 @@ impl Election {
 }
 
 impl<K: Kernel> Election<K> {
+    /// Takes the first steps.
+    pub(crate) fn begin(setup: Setup, kernel: K, paths: Paths, pending_max: usize) -> Result<Self, Error> {
+        let id = setup.id.clone();
+        let machine = Machine::new(setup);
+        let election = Self {
+            role: K::Word::new(word(machine.role())),
+            machine: K::Monitor::new(machine),
+            bell: Arc::new(K::Monitor::new(Bell::default())),
+            kernel,
+            id,
+            paths,
+            pending_max,
+        };
+        election.advance()?;
+        Ok(election)
+    }
+
     /// Whether this instance is primary. Costs a memory read; no call is needed to stay primary.
     #[inline]
     pub fn is_primary(&self) -> bool {

@@ -52,6 +52,7 @@
 
 mod election;
 mod machine;
+mod options;
 mod refusal;
 mod role;
 mod step;
@@ -72,7 +73,7 @@ mod error;
 mod event_ids;
 mod id;
 
-pub use crate::election::{Election, Options, Recorded, WINDOW};
+pub use crate::election::{Election, Recorded};
 pub use crate::entry::{EVENT_ID_BYTES_MAX, PAYLOAD_BYTES_MAX};
 pub use crate::error::{Cause, Error, Fault};
 pub use crate::file_system::FileSystem;
@@ -80,6 +81,7 @@ pub use crate::fold::Fold;
 pub use crate::id::{ID_BYTES_MAX, InstanceId, InvalidId};
 pub use crate::logbook::{Event, LogOptions, Logbook};
 pub use crate::machine::{Machine, READ_BYTES};
+pub use crate::options::{Options, WINDOW};
 pub use crate::os::{Os, Paths, StdMonitor, reply_of};
 pub use crate::record::{Kind, RECORD_BYTES, Record};
 pub use crate::role::{Role, Setup};
