@@ -101,6 +101,42 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shift(crc)))
 }
 
+/// Anyone can make a checksum: only what we would have written is a record.
+#[test]
+fn what_would_be_written_otherwise_is_no_record() {
+    let decode = |fields: &str| {
+        let text = format!("{fields:<119}");
+        let line = format!("{text}{:08x}\n", crc32(text.as_bytes()));
+        Record::decode(line.as_bytes().try_into().expect("128 bytes"))
+    };
+    let good = Record {
+        kind: Kind::Seal,
+        term: 10,
+        id: InstanceId::new("a.b").expect("a valid ID"),
+        at: Time::from_micros(99_999_999_999_999_999),
+    };
+    assert_eq!(decode("spj1 seal 10 a.b 99999999999999999"), Some(good));
+    for fields in [
+        "spj1 seal 010 a.b 5",
+        "spj1 seal 10 a.b 05",
+        "spj1 seal +10 a.b 5",
+        "spj1 seal  a.b 5",
+        "spj1 seal 10  a.b 5",
+        "spj1  seal 10 a.b 5",
+        " spj1 seal 10 a.b 5",
+        "spj1 seal 10 a.b 5 6",
+        "spj1 seal 10 a.b  5",
+        "spj1 seal 10 .ab 5",
+        "spj1 seal 10 a/b 5",
+        "spj1 seal 10 a.b",
+        "spj1 seal 10 a.b 100000000000000000",
+        "spj1 seal 18446744073709551616 a.b 5",
+        "spj1 unseal 10 a.b 5",
+    ] {
+        assert_eq!(decode(fields), None, "{fields}");
+    }
+}
+
 fn seen(fold: &Fold) -> Naive {
     Naive {
         term: fold.term(),
