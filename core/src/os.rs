@@ -210,7 +210,7 @@ impl Os {
 /// Reads up to `length` bytes, or as many as there are: a regular file gives no fewer.
 fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     // Most reads bring in a record or two of the many that there is room for: room that is not worth an allocation.
-    let mut start = [MaybeUninit::<u8>::uninit(); 8 * 1024];
+    let mut start = [MaybeUninit::<u8>::uninit(); 2 * 1024];
     let room = length.min(start.len());
     let (read, _) = rustix::io::pread(file, &mut start[..room], offset)?;
     let mut bytes = Vec::with_capacity(if read.len() < room { read.len() } else { length });

@@ -143,7 +143,7 @@ impl Place {
 
 /// Runs a plan in this process and says what it did not keep.
 fn attempt(plan: &Plan, rig: &Rig) -> Result<(Ran, Findings), Failure> {
-    let ended = rig.wait(plan, rig.start(plan)?)?;
+    let ended = rig.wait(plan, rig.release(rig.prepare(plan)?))?;
     let ran = rig.gather(plan, ended)?;
     let findings = Findings::new(&ran.evidence, &judge::count(&ran.evidence), &ran.mismatches);
     Ok((ran, findings))

@@ -6,6 +6,7 @@ mod audit;
 mod bound;
 mod campaign;
 mod check;
+mod child_memory;
 mod clock;
 mod command_line;
 mod describe;

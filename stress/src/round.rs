@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 use single_primary::call::{Failure as Failed, Reply};
 
+use crate::child_memory;
 use crate::clock;
 use crate::disturbance::Done;
 use crate::exit::Failure;
@@ -41,6 +42,13 @@ pub(crate) struct Rig {
     regions: Vec<Region>,
     directory: PathBuf,
     past: PathBuf,
+}
+
+/// A round whose processes are there and wait for its start.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    children: Vec<Pid>,
+    done: Done,
 }
 
 /// A round whose processes run.
@@ -115,9 +123,9 @@ impl Rig {
         &self.regions
     }
 
-    /// Starts a round: its processes run from here on.
-    pub(crate) fn start(&self, plan: &Plan) -> Result<Started, Failure> {
-        let Stage { start, settled, finished, ending, strike, released_ns, heir, statuses } = self.stage;
+    /// Forks the processes of a round, which then wait for [`Rig::release`].
+    pub(crate) fn prepare(&self, plan: &Plan) -> Result<Prepared, Failure> {
+        let Stage { start, settled, finished, ending, strike, released_ns: _, heir, statuses } = self.stage;
         for meeting in [start, settled, finished, ending, strike] {
             meeting.clear();
         }
@@ -136,7 +144,11 @@ impl Rig {
         let place = Place { directory: &self.directory, past: &self.past };
         let mut children = Vec::with_capacity(plan.processes());
         for index in 0..plan.processes() {
-            match process::fork(|| host::run(plan, index, place, self.stage, &self.regions)) {
+            let run = || {
+                child_memory::open();
+                host::run(plan, index, place, self.stage, &self.regions)
+            };
+            match process::fork(run) {
                 Ok(child) => children.push(child),
                 Err(error) => {
                     kill(&children);
@@ -145,9 +157,15 @@ impl Rig {
                 }
             }
         }
-        released_ns.store(clock::now_ns(), Ordering::Release);
-        start.arrive(1);
-        Ok(Started { children, done })
+        Ok(Prepared { children, done })
+    }
+
+    /// Starts a round: its processes run from here on.
+    pub(crate) fn release(&self, prepared: Prepared) -> Started {
+        let Prepared { children, done } = prepared;
+        self.stage.released_ns.store(clock::now_ns(), Ordering::Release);
+        self.stage.start.arrive(1);
+        Started { children, done }
     }
 
     /// Waits until all processes of a round have ended.

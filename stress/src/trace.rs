@@ -104,7 +104,9 @@ impl Region {
             let length = usize::try_from(head >> LENGTH_SHIFT).unwrap_or(0) & LENGTH_MAX;
             let payload = words.get(at + 1..at + 1 + length.div_ceil(8))?;
             bytes.clear();
-            bytes.extend(payload.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()));
+            for word in payload {
+                bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+            }
             bytes.truncate(length);
             at += 1 + payload.len();
             let kind = u8::try_from(head >> KIND_SHIFT).unwrap_or(0);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
+use single_primary::Os;
 
 use super::shard::Shard;
 use super::tally::Batch;
@@ -17,7 +18,7 @@ use crate::judge::{self, Count, Evidence};
 use crate::kept;
 use crate::plan::{Plan, Template};
 use crate::process;
-use crate::round::{Ended, Ran, Rig};
+use crate::round::{Ended, Ran, Rig, Started};
 use crate::shared_memory;
 use crate::story;
 
@@ -100,6 +101,25 @@ pub(crate) fn run(rounds: &Rounds<'_>, shared: Shared, base: &Path, to: File) ->
     i32::from(worker.tell().and_then(|()| worker.send(&end)).is_err())
 }
 
+/// The rounds that are under way.
+#[derive(Debug, Default)]
+struct Stages<'a> {
+    running: Option<(&'a Rig, Plan, Started)>,
+    /// Not counted yet.
+    ended: Option<(&'a Rig, Plan, Ended)>,
+}
+
+impl Stages<'_> {
+    /// Waits for the one that runs, if any.
+    fn wait(&mut self) -> Result<(), Failure> {
+        if let Some((rig, plan, started)) = self.running.take() {
+            let ended = rig.wait(&plan, started)?;
+            self.ended = Some((rig, plan, ended));
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug)]
 struct Worker {
     to: File,
@@ -109,11 +129,14 @@ struct Worker {
 
 impl Worker {
     fn work(&mut self, rounds: &Rounds<'_>, shared: Shared, base: &Path) -> Result<(), Failure> {
-        // Two of them take turns: while the processes of one round run, what the round before left is counted.
+        // What is done once in a process is not left for each child to do.
+        drop(Os::new(single_primary::Options::new(base).paths()));
+        // Two of them take turns: while the processes of one round run, what the round before left is counted, and those
+        // of the next are made.
         let rig = |name| Rig::new(&PathBuf::from(format!("{}{name}", base.display())), rounds.template.instances_max());
         let (first, second) = (rig("a")?, rig("b")?);
         let mut rigs = [&first, &second].into_iter().cycle();
-        let mut before: Option<(&Rig, Plan, Ended)> = None;
+        let mut stages = Stages::default();
         let mut begun_ns = clock::now_ns();
         let mut taken = 0;
         while shared.stop.load(Ordering::Relaxed) == 0 {
@@ -121,28 +144,25 @@ impl Worker {
             if round >= rounds.end {
                 break;
             }
+            let plan = rounds.template.draw(round);
             taken += 1;
-            if taken % FLOOR_EVERY == 1 {
-                if let Some((rig, plan, ended)) = before.take() {
-                    self.finish(rounds, shared, rig, &plan, ended)?;
-                }
+            let floor_is_due = taken % FLOOR_EVERY == 1;
+            // What happens to a round with faults is the worker's to do, in time.
+            if floor_is_due || !plan.faults.is_empty() {
+                self.finish_all(rounds, shared, &mut stages)?;
+            }
+            if floor_is_due {
                 self.batch.totals.busy_ns += clock::now_ns() - begun_ns;
                 self.floor(rounds.template.processes())?;
                 begun_ns = clock::now_ns();
             }
+            if let Some((rig, plan, ended)) = stages.ended.take() {
+                self.finish(rounds, shared, rig, &plan, ended)?;
+            }
             let rig = rigs.next().expect("a cycle has no end");
-            let plan = rounds.template.draw(round);
-            if !plan.faults.is_empty()
-                && let Some((rig, plan, ended)) = before.take()
-            {
-                self.finish(rounds, shared, rig, &plan, ended)?;
-            }
-            let started = rig.start(&plan)?;
-            if let Some((rig, plan, ended)) = before.take() {
-                self.finish(rounds, shared, rig, &plan, ended)?;
-            }
-            let ended = rig.wait(&plan, started)?;
-            before = Some((rig, plan, ended));
+            let prepared = rig.prepare(&plan)?;
+            stages.wait()?;
+            stages.running = Some((rig, plan, rig.release(prepared)));
             let now_ns = clock::now_ns();
             if now_ns - self.told_ns > TELL_NS {
                 self.batch.totals.busy_ns += now_ns - begun_ns;
@@ -150,10 +170,19 @@ impl Worker {
                 self.tell().map_err(heard())?;
             }
         }
-        if let Some((rig, plan, ended)) = before.take() {
-            self.finish(rounds, shared, rig, &plan, ended)?;
-        }
+        self.finish_all(rounds, shared, &mut stages)?;
         self.batch.totals.busy_ns += clock::now_ns() - begun_ns;
+        Ok(())
+    }
+
+    /// Waits for the rounds that are under way, and counts them.
+    fn finish_all(&mut self, rounds: &Rounds<'_>, shared: Shared, stages: &mut Stages<'_>) -> Result<(), Failure> {
+        while stages.ended.is_some() || stages.running.is_some() {
+            if let Some((rig, plan, ended)) = stages.ended.take() {
+                self.finish(rounds, shared, rig, &plan, ended)?;
+            }
+            stages.wait()?;
+        }
         Ok(())
     }
 
