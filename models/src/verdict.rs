@@ -40,6 +40,8 @@ pub struct Report {
     pub checker: &'static str,
     /// How many instances took part.
     pub registrants: usize,
+    /// The IDs of the instances, by their numbers in the counterexample.
+    pub instances: Vec<String>,
     /// How many of them could crash.
     pub crashes: usize,
     /// What the verdict must be.

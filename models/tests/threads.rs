@@ -85,6 +85,17 @@ fn a_failing_schedule_is_saved_and_fails_the_same_way_again() {
 }
 
 #[test]
+fn what_shuttle_finds_follows_from_the_seed() {
+    let protocol = zoo::find("exclusive-create").expect("it is in the zoo");
+    let found = || {
+        let bounds = Bounds { schedules: 3_000, ..Bounds::of(protocol, 3) };
+        let (report, _) = shuttle::check(protocol, &bounds, None).expect("nothing is saved");
+        (report.why, report.counterexample)
+    };
+    assert_eq!(found(), found());
+}
+
+#[test]
 fn what_is_no_schedule_is_refused() {
     let directory = tempfile::tempdir().expect("a directory for temporary files");
     let path = directory.path().join("schedule.json");
@@ -132,10 +143,15 @@ fn what_one_thread_does_another_sees_in_order() {
         let report = loom::check_sharing(sharing, &Bounds::of(journal(), 2));
         assert_eq!((report.verdict, report.complete), (Verdict::Holds, true), "{sharing:?}: {:?}", report.why);
         assert!(report.behaviours.is_some_and(|behaviours| behaviours > 1), "{sharing:?}");
+        let bounds = Bounds { schedules: 1_000, ..Bounds::of(journal(), 2) };
+        let report = shuttle::check_sharing(sharing, &bounds);
+        assert_eq!(report.verdict, Verdict::Holds, "{sharing:?}: {:?}", report.why);
     }
     for sharing in [Sharing::HandOverAskedInReverse, Sharing::NobodyLeaves] {
-        let report = loom::check_sharing(sharing, &Bounds::of(journal(), 2));
-        assert_eq!(report.verdict, Verdict::Violated, "{sharing:?}");
-        assert!(!report.counterexample.is_empty(), "{sharing:?}");
+        let bounds = Bounds { schedules: 1_000, ..Bounds::of(journal(), 2) };
+        for report in [loom::check_sharing(sharing, &bounds), shuttle::check_sharing(sharing, &bounds)] {
+            assert_eq!(report.verdict, Verdict::Violated, "{}: {sharing:?}", report.checker);
+            assert!(!report.counterexample.is_empty(), "{}: {sharing:?}", report.checker);
+        }
     }
 }

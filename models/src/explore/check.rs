@@ -27,6 +27,7 @@ pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnM
         protocol: protocol.name.into(),
         checker: "exhaustive",
         registrants: bounds.registrants,
+        instances: Vec::new(),
         crashes: usize::from(bounds.crashes),
         expected: protocol.expected(),
         verdict: Verdict::Holds,
@@ -57,6 +58,7 @@ pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnM
             Verdict::Inconclusive => report.why = Some(format!("not all states of \"{}\" were looked at", space.about)),
             Verdict::Violated => {
                 (report.registrants, report.crashes) = (space.ids.len(), usize::from(space.crashes));
+                report.instances = (0..space.slots()).map(|slot| space.id(slot).to_string()).collect();
                 if let Some((promise, path)) = outcome.counterexample {
                     report.why = Some(format!("{promise}: {}", promise.broken()));
                     report.counterexample = moments(&world(space), &path);

@@ -96,6 +96,11 @@ pub(crate) fn last_moments() -> Vec<Moment> {
     WATCHING.with_borrow(|watching| watching.as_ref().map(|observer| observer.moments()).unwrap_or_default())
 }
 
+/// The IDs of all instances.
+pub(crate) fn ids(bounds: &Bounds) -> Vec<String> {
+    (0..threads_of(bounds)).map(|instance| id(instance).to_string()).collect()
+}
+
 fn threads_of(bounds: &Bounds) -> u8 {
     u8::try_from(bounds.registrants).expect("no checker runs so many threads")
 }
@@ -111,7 +116,8 @@ impl<E: Engine> Execution<E> {
         let count = threads_of(&bounds);
         let names = names_apart.then(|| {
             let seats = (0..count).map(|instance| Name::Seat(id(instance)));
-            [Name::Journal].into_iter().chain(seats).chain((0..=4).map(Name::Log)).collect()
+            let files = [Name::Journal, Name::Other("primary.lock".into())];
+            files.into_iter().chain(seats).chain((0..=4).map(Name::Log)).collect()
         });
         let observer = Arc::new(Observer::new(bounds.registrants, keeps_moments));
         if keeps_moments {
@@ -206,7 +212,7 @@ impl<E: Engine> Execution<E> {
         let observer = &self.world.observer;
         observer.believes(instance, Belief::Failed(error.to_string().into()));
         if !observer.has_crashed(instance) && !local.has_failed_call() && !observer.is_violated() {
-            observer.violate(format!("instance {instance} fails without cause: {error}"));
+            observer.violate(format!("{} fails without cause: {error}", id(instance)));
         }
     }
 
@@ -243,8 +249,12 @@ impl<E: Engine> Execution<E> {
             match participant.next() {
                 Step::Wait(Wait::Until(until) | Wait::Change(Some(until))) => kernel.pause(looks, Some(until)),
                 Step::Wait(Wait::Change(None)) => {
-                    let looks_max =
-                        if participant.belief() == Belief::Undecided { LOOKS_UNDECIDED } else { LOOKS_SECONDARY };
+                    let looks_max = match participant.belief() {
+                        Belief::Undecided => LOOKS_UNDECIDED,
+                        // Who is primary stays so, and there is nothing to see before the end.
+                        _ if !self.disturbs() => 0,
+                        _ => LOOKS_SECONDARY,
+                    };
                     if looks >= looks_max {
                         return;
                     }
@@ -316,7 +326,7 @@ impl<E: Engine> Beliefs for Execution<E> {
                 observer.believes(instance, Belief::Primary { term });
             }
             other => {
-                observer.violate(format!("instance {instance} believes to be primary, the journal says {other:?}"));
+                observer.violate(format!("{} believes to be primary, the journal says {other:?}", id(instance)));
             }
         }
     }

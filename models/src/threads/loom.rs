@@ -4,7 +4,7 @@
 //! accesses. It knows no faults: each is a scenario of its own, for every instance and every call.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -12,8 +12,10 @@ use loom::thread::JoinHandle;
 
 use crate::threads::bounds::{Bounds, Fault, FaultKind};
 use crate::threads::engine::{Engine, engine_types};
-use crate::threads::execution::{Scenario, last_moments, run};
+use crate::threads::execution::{Scenario, ids, last_moments, run};
+use crate::threads::limits::Limits;
 use crate::threads::observer::Observation;
+use crate::threads::panics;
 use crate::threads::sharing::{Sharing, share};
 use crate::verdict::{Moment, Report, Verdict};
 use crate::zoo::{self, Protocol};
@@ -66,8 +68,8 @@ struct Tally {
     violation: Option<(String, Vec<Moment>)>,
 }
 
-/// Ends an exploration before it is complete.
-struct Enough;
+/// Ends an exploration before it is complete: at a violation, or for the reason given.
+struct Enough(Option<String>);
 
 /// Explores every schedule of threads that share instances.
 #[must_use]
@@ -80,16 +82,26 @@ pub fn check_sharing(sharing: Sharing, bounds: &Bounds) -> Report {
         let bounds = bounds.clone();
         Arc::new(move |told| share::<Loom>(protocol, &bounds, sharing, told))
     };
-    let complete = explore(&model, &bounds, &tally, started);
+    let complete = explore(&model, &bounds, &tally, &Limits::new(bounds.time, |_| true));
     report(protocol, &bounds, &tally, &complete, started)
 }
 
 /// Explores every schedule within the bounds; with faults, every schedule around each fault at each call.
 #[must_use]
 pub fn check(protocol: &'static Protocol, bounds: &Bounds) -> Report {
+    check_while(protocol, bounds, |_| true)
+}
+
+/// As [`check`], as long as `go_on` says so, which is told how many executions there were.
+#[must_use]
+pub fn check_while(
+    protocol: &'static Protocol,
+    bounds: &Bounds,
+    go_on: impl Fn(u64) -> bool + Send + Sync + 'static,
+) -> Report {
     let started = Instant::now();
     let tally = Arc::new(Mutex::new(Tally::default()));
-    let complete = explore_all(protocol, bounds, &tally, started);
+    let complete = explore_all(protocol, bounds, &tally, &Limits::new(bounds.time, go_on));
     report(protocol, bounds, &tally, &complete, started)
 }
 
@@ -110,6 +122,7 @@ fn report(
         protocol: protocol.name.into(),
         checker: "loom",
         registrants: bounds.registrants,
+        instances: ids(bounds),
         crashes: bounds.crashes,
         expected: protocol.expected(),
         verdict: match (violated, complete) {
@@ -133,7 +146,7 @@ fn explore_all(
     protocol: &'static Protocol,
     bounds: &Bounds,
     tally: &Arc<Mutex<Tally>>,
-    started: Instant,
+    limits: &Limits,
 ) -> Result<(), String> {
     if bounds.registrants > REGISTRANTS_MAX {
         return Err(format!("loom runs at most {REGISTRANTS_MAX} threads"));
@@ -144,7 +157,7 @@ fn explore_all(
         faults: faults.to_vec(),
         by_chance: false,
         patience,
-        names_apart: protocol.name == "journal",
+        names_apart: protocol.broken_by.is_none(),
         keeps_moments: false,
     };
     let mut kinds = vec![FaultKind::Crash; bounds.crashes];
@@ -163,7 +176,7 @@ fn explore_all(
                 let scenario = scenario(&all_plans[planned], patience, preemptions);
                 let bounds = scenario.bounds.clone();
                 let model = Arc::new(move |told| run::<Loom>(&Scenario { keeps_moments: told, ..scenario.clone() }));
-                explore(&model, &bounds, tally, started)?;
+                explore(&model, &bounds, tally, limits)?;
                 if lock(tally).violation.is_some() {
                     return Ok(());
                 }
@@ -204,16 +217,15 @@ fn plans(calls: &[u32], kinds: &[FaultKind]) -> Vec<Vec<Fault>> {
     plans
 }
 
-/// Explores one model to its end, a violation or the end of the time. The model is told whether to keep what happens.
-fn explore<M>(model: &Arc<M>, bounds: &Bounds, tally: &Arc<Mutex<Tally>>, started: Instant) -> Result<(), String>
+/// Explores one model to its end, a violation or a limit. The model is told whether to keep what happens.
+fn explore<M>(model: &Arc<M>, bounds: &Bounds, tally: &Arc<Mutex<Tally>>, limits: &Limits) -> Result<(), String>
 where
     M: Fn(bool) -> Observation + Send + Sync + 'static,
 {
-    let deadline = started.checked_add(bounds.time);
-    let Some(violation) = explore_once(model, bounds, false, deadline, tally)? else { return Ok(()) };
-    // The same again comes to the same: this time, to be told.
+    let Some(violation) = explore_once(model, bounds, Some(limits), tally)? else { return Ok(()) };
+    // The same again comes to the same: this time without limits, to be told.
     let again = Arc::new(Mutex::new(Tally::default()));
-    let (why, moments) = explore_once(model, bounds, true, None, &again)?.unwrap_or(violation);
+    let (why, moments) = explore_once(model, bounds, None, &again)?.unwrap_or(violation);
     lock(tally).violation = Some((why, moments));
     Ok(())
 }
@@ -221,8 +233,7 @@ where
 fn explore_once<M>(
     model: &Arc<M>,
     bounds: &Bounds,
-    told: bool,
-    deadline: Option<Instant>,
+    limits: Option<&Limits>,
     tally: &Arc<Mutex<Tally>>,
 ) -> Result<Option<(String, Vec<Moment>)>, String>
 where
@@ -238,10 +249,11 @@ where
     builder.expect_explicit_explore = false;
     builder.location = false;
     builder.log = false;
-    let (model, shared) = (model.clone(), tally.clone());
+    let told = limits.is_none();
+    let (model, shared, limits) = (model.clone(), tally.clone(), limits.cloned());
     let execution = move || {
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            resume_unwind(Box::new(Enough));
+        if let Some(why) = limits.as_ref().and_then(|limits| limits.reached(lock(&shared).executions)) {
+            resume_unwind(Box::new(Enough(Some(why))));
         }
         let observation = model(told);
         let mut tally = lock(&shared);
@@ -254,18 +266,16 @@ where
         if observation.violation.is_some() {
             tally.violation = observation.violation;
             drop(tally);
-            resume_unwind(Box::new(Enough));
+            resume_unwind(Box::new(Enough(None)));
         }
     };
-    let Err(end) = catch_unwind(AssertUnwindSafe(|| builder.check(execution))) else { return Ok(None) };
-    if end.is::<Enough>() {
-        let spent = || format!("the time of {:?} was spent before every schedule was explored", bounds.time);
-        return lock(tally).violation.take().ok_or_else(spent).map(Some);
+    let Err(panic) = panics::catch(|| builder.check(execution)) else { return Ok(None) };
+    match panic.downcast() {
+        Ok(Enough(Some(why))) => Err(why),
+        Ok(Enough(None)) => Ok(lock(tally).violation.take()),
+        // Loom's own finding: a deadlock, or threads that turn without end; or the model's.
+        Err(panic) => Ok(Some((panic.into_finding(), if told { last_moments() } else { Vec::new() }))),
     }
-    // Loom's own finding: a deadlock, or threads that turn without end.
-    let text = end.downcast_ref::<String>().cloned();
-    let Some(why) = text.or_else(|| end.downcast_ref::<&str>().map(ToString::to_string)) else { resume_unwind(end) };
-    Ok(Some((why, if told { last_moments() } else { Vec::new() })))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

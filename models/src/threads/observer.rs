@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use single_primary::call::Time;
 
 use crate::participant::Belief;
+use crate::threads::execution::id;
 use crate::verdict::{Moment, What};
 
 /// What is known of one execution.
@@ -104,11 +105,11 @@ impl Observer {
                 *other != instance && !observed.crashed && matches!(observed.belief, Belief::Primary { .. })
             });
             if let Some((rival, _)) = rival {
-                state.violate(format!("instances {rival} and {instance} are primary at once"));
+                state.violate(format!("{} and {} are primary at once", id(rival), id(instance)));
             }
             if term > 0 && term <= state.last_term {
                 let last = state.last_term;
-                state.violate(format!("instance {instance} is primary of term {term} after term {last}"));
+                state.violate(format!("{} is primary of term {term} after term {last}", id(instance)));
             }
             state.last_term = state.last_term.max(term);
         }

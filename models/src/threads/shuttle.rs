@@ -1,25 +1,30 @@
 //! Random schedules, by shuttle: each failing one is kept and can be run again.
 
+mod schedule;
+
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::fs;
 use std::io;
-use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use shuttle::rand::RngCore;
-use shuttle::scheduler::{PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId, UrwRandomScheduler};
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler, UrwRandomScheduler};
 use shuttle::thread::JoinHandle;
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use crate::threads::bounds::Bounds;
 use crate::threads::engine::{Engine, engine_types};
-use crate::threads::execution::{Scenario, run};
+use crate::threads::execution::{Scenario, ids, last_moments, run};
+use crate::threads::limits::Limits;
+use crate::threads::observer::Observation;
+use crate::threads::panics;
+use crate::threads::sharing::{Sharing, share};
+use crate::threads::shuttle::schedule::{Choice, Recording, Replay, Saved, choices, invalid};
 use crate::verdict::{Moment, Report, Verdict};
 use crate::zoo::{self, Protocol};
 
@@ -59,24 +64,13 @@ const STACK_BYTES: usize = 256 * 1024;
 /// How deep the bugs are, in points of preemption, that the PCT scheduler is told to look for.
 const PCT_DEPTH: usize = 3;
 
-/// What was chosen in one execution, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Choice {
-    /// The thread that went on.
-    Task(usize),
-    /// A random number.
-    Random(u64),
-}
+/// How many schedulers there are, each of which tries [`Bounds::schedules`].
+pub const SCHEDULERS: usize = NAMES.len();
 
-/// A failing schedule with all that it takes to run it again.
-#[derive(Debug, Serialize, Deserialize)]
-struct Saved {
-    protocol: String,
-    bounds: Bounds,
-    scheduler: String,
-    why: String,
-    choices: Vec<Choice>,
-}
+const NAMES: [&str; 3] = ["random", "urw", "pct"];
+
+/// What is run under each schedule. It is told whether to keep what happens.
+type Model = Arc<dyn Fn(bool) -> Observation + Send + Sync>;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
@@ -84,81 +78,21 @@ struct Tally {
     executions: u64,
     behaviours: HashSet<u64>,
     failure: Option<Failure>,
-    out_of_time: bool,
+    /// Why it ended before every schedule was tried.
+    ended: Option<String>,
 }
 
 #[derive(Clone, Debug)]
 struct Failure {
-    scheduler: &'static str,
+    /// Which of its scheduler's executions it was, from 1, and the scheduler's number.
+    at: (u64, usize),
     why: String,
     choices: Vec<Choice>,
 }
 
-/// Passes on what a scheduler chooses, writes it down, and ends once there is a failure.
-struct Recording<S> {
-    /// Never dropped: one that is dropped before its last schedule prints a seed that would replay nothing here.
-    scheduler: ManuallyDrop<S>,
-    choices: Rc<RefCell<Vec<Choice>>>,
-    tally: Arc<Mutex<Tally>>,
-    deadline: Option<Instant>,
-}
-
-impl<S: Scheduler> Scheduler for Recording<S> {
-    fn new_execution(&mut self) -> Option<Schedule> {
-        let mut tally = lock(&self.tally);
-        if tally.failure.is_some() {
-            return None;
-        }
-        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            tally.out_of_time = true;
-            return None;
-        }
-        self.choices.borrow_mut().clear();
-        self.scheduler.new_execution()
-    }
-
-    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
-        let task = self.scheduler.next_task(runnable, current, is_yielding)?;
-        self.choices.borrow_mut().push(Choice::Task(task.into()));
-        Some(task)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        let number = self.scheduler.next_u64();
-        self.choices.borrow_mut().push(Choice::Random(number));
-        number
-    }
-}
-
-/// Chooses what was chosen before, once.
-struct Replay {
-    choices: std::vec::IntoIter<Choice>,
-    started: bool,
-    /// Whether what happened asked for something else than what was written down.
-    strayed: Rc<RefCell<bool>>,
-}
-
-impl Scheduler for Replay {
-    fn new_execution(&mut self) -> Option<Schedule> {
-        (!std::mem::replace(&mut self.started, true)).then(|| Schedule::new(0))
-    }
-
-    fn next_task(&mut self, runnable: &[&Task], _current: Option<TaskId>, _is_yielding: bool) -> Option<TaskId> {
-        if let Some(Choice::Task(task)) = self.choices.next()
-            && let Some(task) = runnable.iter().map(|runnable| runnable.id()).find(|id| usize::from(*id) == task)
-        {
-            return Some(task);
-        }
-        *self.strayed.borrow_mut() = true;
-        None
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        if let Some(Choice::Random(number)) = self.choices.next() {
-            return number;
-        }
-        *self.strayed.borrow_mut() = true;
-        0
+impl Failure {
+    fn scheduler(&self) -> &'static str {
+        NAMES[self.at.1]
     }
 }
 
@@ -172,49 +106,38 @@ pub fn check(
     bounds: &Bounds,
     directory: Option<&Path>,
 ) -> io::Result<(Report, Option<PathBuf>)> {
-    let started = Instant::now();
-    let tally = Arc::new(Mutex::new(Tally::default()));
-    thread::scope(|scope| {
-        let (count, seed, tally) = (bounds.schedules, bounds.seed, &tally);
-        let try_with = |name| Attempt { name, protocol, bounds, tally, started };
-        scope.spawn(move || try_with("random").run(RandomScheduler::new_from_seed(seed, count)));
-        scope.spawn(move || try_with("urw").run(UrwRandomScheduler::new_from_seed(seed, count)));
-        scope.spawn(move || try_with("pct").run(PctScheduler::new_from_seed(seed, PCT_DEPTH, count)));
+    check_while(protocol, bounds, directory, |_| true)
+}
+
+/// As [`check`], as long as `go_on` says so, which is told how many executions there were.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_while(
+    protocol: &'static Protocol,
+    bounds: &Bounds,
+    directory: Option<&Path>,
+    go_on: impl Fn(u64) -> bool + Send + Sync + 'static,
+) -> io::Result<(Report, Option<PathBuf>)> {
+    let (report, failure) = try_all(protocol, bounds, &model(protocol, bounds), &Limits::new(bounds.time, go_on));
+    let saved = failure.zip(directory).map(|(failure, directory)| {
+        let scheduler = failure.scheduler().into();
+        let Failure { why, choices, .. } = failure;
+        Saved { protocol: protocol.name.into(), bounds: bounds.clone(), scheduler, why, choices }.save(directory)
     });
-    let Tally { executions, behaviours, failure, out_of_time } = std::mem::take(&mut *lock(&tally));
-    let counterexample =
-        failure.as_ref().map(|failure| retrace(protocol, bounds, failure.choices.clone()).1).unwrap_or_default();
-    let saved = match (&failure, directory) {
-        (Some(failure), Some(directory)) => Some(save(protocol, bounds, failure, directory)?),
-        _ => None,
+    Ok((report, saved.transpose()?))
+}
+
+/// Tries random schedules of threads that share instances.
+#[must_use]
+pub fn check_sharing(sharing: Sharing, bounds: &Bounds) -> Report {
+    let protocol = zoo::find("journal").expect("it is in the zoo");
+    let bounds = Bounds { registrants: 2, ..bounds.clone() };
+    let model: Model = {
+        let bounds = bounds.clone();
+        Arc::new(move |told| share::<Shuttle>(protocol, &bounds, sharing, told))
     };
-    let verdict = match &failure {
-        Some(_) => Verdict::Violated,
-        None if out_of_time || executions == 0 => Verdict::Inconclusive,
-        None => Verdict::Holds,
-    };
-    let why = match failure {
-        Some(failure) => Some(format!("{} (found by {})", failure.why, failure.scheduler)),
-        None => out_of_time.then(|| format!("the time of {:?} was spent", bounds.time)),
-    };
-    let report = Report {
-        protocol: protocol.name.into(),
-        checker: "shuttle",
-        registrants: bounds.registrants,
-        crashes: bounds.crashes,
-        expected: protocol.expected(),
-        verdict,
-        // Random schedules are never all of them.
-        complete: false,
-        states: None,
-        executions: Some(executions),
-        behaviours: Some(behaviours.len() as u64),
-        seconds: started.elapsed().as_secs_f64(),
-        why,
-        parts: Vec::new(),
-        counterexample,
-    };
-    Ok((report, saved))
+    try_all(protocol, &bounds, &model, &Limits::new(bounds.time, |_| true)).0
 }
 
 /// Runs a saved schedule again.
@@ -223,22 +146,20 @@ pub fn check(
 /// Where the file cannot be read, or is no schedule of a protocol known here.
 pub fn replay(path: &Path) -> io::Result<Report> {
     let started = Instant::now();
-    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
-    let text = fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    let saved: Saved =
-        serde_json::from_slice(&text).map_err(|error| invalid(format!("not a saved schedule: {error}")))?;
-    let protocol = zoo::find(&saved.protocol).ok_or_else(|| invalid(format!("no protocol {:?}", saved.protocol)))?;
-    let (why, counterexample) = retrace(protocol, &saved.bounds, saved.choices);
+    let Saved { protocol, bounds, choices, .. } = Saved::load(path)?;
+    let protocol = zoo::find(&protocol).ok_or_else(|| invalid(path, &format!("no protocol {protocol:?}")))?;
+    let (why, counterexample) = retrace(&model(protocol, &bounds), choices);
     let verdict = match &why {
         Ok(Some(_)) => Verdict::Violated,
         Ok(None) => Verdict::Holds,
         Err(_) => Verdict::Inconclusive,
     };
     Ok(Report {
-        protocol: saved.protocol,
+        protocol: protocol.name.into(),
         checker: "shuttle",
-        registrants: saved.bounds.registrants,
-        crashes: saved.bounds.crashes,
+        registrants: bounds.registrants,
+        instances: ids(&bounds),
+        crashes: bounds.crashes,
         expected: Verdict::Violated,
         verdict,
         complete: false,
@@ -252,96 +173,136 @@ pub fn replay(path: &Path) -> io::Result<Report> {
     })
 }
 
-/// What one scheduler is to try.
-struct Attempt<'a> {
-    name: &'static str,
-    protocol: &'static Protocol,
-    bounds: &'a Bounds,
-    tally: &'a Arc<Mutex<Tally>>,
-    started: Instant,
-}
-
-impl Attempt<'_> {
-    fn run(self, scheduler: impl Scheduler + 'static) {
-        let Self { name, protocol, bounds, tally, started } = self;
-        let choices = Rc::new(RefCell::new(Vec::new()));
-        // What was chosen is read on this thread, after an execution has ended.
-        LAST.with_borrow_mut(|last| *last = Some(choices.clone()));
-        let deadline = started.checked_add(bounds.time);
-        let recording = Recording { scheduler: ManuallyDrop::new(scheduler), choices, tally: tally.clone(), deadline };
-        let (scenario, shared) = (scenario(protocol, bounds, false), tally.clone());
-        Runner::new(recording, config()).run(move || {
-            let observation = run::<Shuttle>(&scenario);
-            let mut tally = lock(&shared);
-            tally.executions += 1;
-            tally.behaviours.insert(observation.behaviour);
-            if let (Some((why, _)), None) = (observation.violation, &tally.failure) {
-                let choices = LAST.with_borrow(|last| last.as_ref().map(|choices| choices.borrow().clone()));
-                tally.failure = Some(Failure { scheduler: name, why, choices: choices.unwrap_or_default() });
-            }
-        });
-        LAST.with_borrow_mut(Option::take);
-    }
-}
-
-thread_local! {
-    /// The choices of the execution that runs on this thread.
-    static LAST: RefCell<Option<Rc<RefCell<Vec<Choice>>>>> = const { RefCell::new(None) };
-}
-
-/// Runs one schedule again and keeps what happens; `Err` where it asked for other choices than were written down.
-fn retrace(
-    protocol: &'static Protocol,
-    bounds: &Bounds,
-    choices: Vec<Choice>,
-) -> (Result<Option<String>, &'static str>, Vec<Moment>) {
-    let strayed = Rc::new(RefCell::new(false));
-    let replay = Replay { choices: choices.into_iter(), started: false, strayed: strayed.clone() };
-    let found = Arc::new(Mutex::new(None));
-    let (scenario, shared) = (scenario(protocol, bounds, true), found.clone());
-    Runner::new(replay, config()).run(move || *lock(&shared) = run::<Shuttle>(&scenario).violation);
-    let found = lock(&found).take();
-    match found {
-        Some((why, moments)) => (Ok(Some(why)), moments),
-        None if *strayed.borrow() => (Err("the schedule does not fit the program any more"), Vec::new()),
-        None => (Ok(None), Vec::new()),
-    }
-}
-
-fn scenario(protocol: &'static Protocol, bounds: &Bounds, keeps_moments: bool) -> Scenario {
-    Scenario {
+fn model(protocol: &'static Protocol, bounds: &Bounds) -> Model {
+    let scenario = Scenario {
         protocol,
         bounds: bounds.clone(),
         faults: Vec::new(),
         by_chance: true,
         patience: 0,
         names_apart: false,
-        keeps_moments,
+        keeps_moments: false,
+    };
+    Arc::new(move |told| run::<Shuttle>(&Scenario { keeps_moments: told, ..scenario.clone() }))
+}
+
+/// Has every scheduler try its schedules, up to the first that fails.
+fn try_all(protocol: &Protocol, bounds: &Bounds, model: &Model, limits: &Limits) -> (Report, Option<Failure>) {
+    let started = Instant::now();
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let (count, seed) = (bounds.schedules, bounds.seed);
+    thread::scope(|scope| {
+        let tally = &tally;
+        scope.spawn(|| try_with(0, RandomScheduler::new_from_seed(seed, count), model, tally, limits));
+        scope.spawn(|| try_with(1, UrwRandomScheduler::new_from_seed(seed, count), model, tally, limits));
+        scope.spawn(|| try_with(2, PctScheduler::new_from_seed(seed, PCT_DEPTH, count), model, tally, limits));
+    });
+    let Tally { executions, behaviours, failure, ended } = std::mem::take(&mut *lock(&tally));
+    let counterexample = failure.as_ref().map(|failure| retrace(model, failure.choices.clone()).1).unwrap_or_default();
+    let report = Report {
+        protocol: protocol.name.into(),
+        checker: "shuttle",
+        registrants: bounds.registrants,
+        instances: ids(bounds),
+        crashes: bounds.crashes,
+        expected: protocol.expected(),
+        verdict: match (&failure, &ended) {
+            (Some(_), _) => Verdict::Violated,
+            (None, None) if executions > 0 => Verdict::Holds,
+            (None, _) => Verdict::Inconclusive,
+        },
+        // Random schedules are never all of them.
+        complete: false,
+        states: None,
+        executions: Some(executions),
+        behaviours: Some(behaviours.len() as u64),
+        seconds: started.elapsed().as_secs_f64(),
+        why: failure.as_ref().map(|failure| format!("{} (found by {})", failure.why, failure.scheduler())).or(ended),
+        parts: Vec::new(),
+        counterexample,
+    };
+    (report, failure)
+}
+
+/// Has one scheduler try its schedules, on this thread. Of all failures counts the one that comes first in its scheduler's
+/// order, so that it does not depend on how fast the others are: each goes on until it has tried as many.
+fn try_with(
+    number: usize,
+    scheduler: impl Scheduler + 'static,
+    model: &Model,
+    tally: &Arc<Mutex<Tally>>,
+    limits: &Limits,
+) {
+    let own_executions = Arc::new(AtomicU64::new(0));
+    let next_at = {
+        let own_executions = own_executions.clone();
+        move || (own_executions.load(Ordering::Relaxed) + 1, number)
+    };
+    let goes_on = {
+        let (tally, limits, next_at) = (tally.clone(), limits.clone(), next_at.clone());
+        move || {
+            let mut tally = lock(&tally);
+            if tally.failure.is_none() && tally.ended.is_none() {
+                tally.ended = limits.reached(tally.executions);
+            }
+            match &tally.failure {
+                Some(failure) => next_at() < failure.at,
+                None => tally.ended.is_none(),
+            }
+        }
+    };
+    let executed = {
+        let tally = tally.clone();
+        move |behaviour: Option<u64>, why: Option<String>| {
+            let at = next_at();
+            own_executions.store(at.0, Ordering::Relaxed);
+            let mut tally = lock(&tally);
+            tally.executions += 1;
+            tally.behaviours.extend(behaviour);
+            if let Some(why) = why
+                && tally.failure.as_ref().is_none_or(|failure| at < failure.at)
+            {
+                tally.failure = Some(Failure { at, why, choices: choices() });
+            }
+        }
+    };
+    let (model, tell) = (model.clone(), executed.clone());
+    let explored = panics::catch(|| {
+        Runner::new(Recording::new(scheduler, goes_on), config()).run(move || {
+            let observation = model(false);
+            tell(Some(observation.behaviour), observation.violation.map(|(why, _)| why));
+        })
+    });
+    // Shuttle's own finding: a deadlock, or threads that turn without end; or the model's.
+    if let Err(panic) = explored {
+        executed(None, Some(panic.into_finding()));
     }
 }
 
-fn config() -> Config {
+/// Runs one schedule again and keeps what happens; `Err` where it asked for other choices than were written down.
+fn retrace(model: &Model, choices: Vec<Choice>) -> (Result<Option<String>, &'static str>, Vec<Moment>) {
+    let strayed = Rc::new(RefCell::new(false));
+    let replay = Replay::new(choices, strayed.clone());
+    let found = Arc::new(Mutex::new(None));
+    let (model, shared) = (model.clone(), found.clone());
+    let run = panics::catch(|| Runner::new(replay, config()).run(move || *lock(&shared) = model(true).violation));
+    let found = lock(&found).take();
+    match (found, run) {
+        (Some((why, moments)), _) => (Ok(Some(why)), moments),
+        (None, Err(panic)) if !*strayed.borrow() => (Ok(Some(panic.into_finding())), last_moments()),
+        (None, _) if *strayed.borrow() => (Err("the schedule does not fit the program any more"), Vec::new()),
+        (None, _) => (Ok(None), Vec::new()),
+    }
+}
+
+/// How an execution is run; failures are told here, not by shuttle.
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config.stack_size = STACK_BYTES;
     config.failure_persistence = FailurePersistence::None;
     config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
     config.silence_warnings = true;
     config
-}
-
-fn save(protocol: &Protocol, bounds: &Bounds, failure: &Failure, directory: &Path) -> io::Result<PathBuf> {
-    let saved = Saved {
-        protocol: protocol.name.into(),
-        bounds: bounds.clone(),
-        scheduler: failure.scheduler.into(),
-        why: failure.why.clone(),
-        choices: failure.choices.clone(),
-    };
-    let path = directory.join(format!("{}-{}.schedule.json", protocol.name, failure.scheduler));
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    fs::create_dir_all(directory).map_err(named)?;
-    fs::write(&path, serde_json::to_vec(&saved)?).map_err(named)?;
-    Ok(path)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
