@@ -2,25 +2,28 @@
 
 mod export;
 mod progress;
+mod serve;
+mod summary;
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
-use models::explore::search::Checked;
+use models::explore::plan::plan;
 use models::explore::{self, Space};
 use models::story::{Story, page};
 use models::threads::{self, loom, shuttle};
 use models::verdict::{Report, Verdict};
 use models::zoo::{self, PROTOCOLS, Protocol};
-use stateright::Model as _;
 
 use crate::export::Export;
 use crate::progress::Progress;
+use crate::serve::serve;
+use crate::summary::{list, summary, table};
 
 /// Checks the election, and protocols that are known to be wrong, over every interleaving.
 ///
@@ -59,8 +62,8 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Check {
-    /// A protocol by its name, see `models list`; or all.
-    #[arg(long, default_value = "journal")]
+    /// A protocol by its name, see `models list`; or all of them, against what each must come to.
+    #[arg(long, default_value = "journal", value_parser = protocol_names(), hide_possible_values = true)]
     protocol: String,
     /// How to look.
     #[arg(long, value_enum, default_value_t = Checker::Exhaustive)]
@@ -80,7 +83,7 @@ struct Check {
     /// Shuttle: how many schedules each of its three schedulers tries.
     #[arg(long, default_value_t = 20_000)]
     schedules: u32,
-    /// Shuttle: where its randomness starts. A run is determined by it and by the other options.
+    /// Shuttle: where its randomness starts. What is found follows from it and the other options.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Shuttle: where a failing schedule is saved, for `models replay`.
@@ -89,9 +92,13 @@ struct Check {
     /// Writes what was found as JSON; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     export_json: Option<PathBuf>,
-    /// Writes the counterexample as a page for a browser.
+    /// Writes the counterexample as a page for a browser; of several, the first one.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+}
+
+fn protocol_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(PROTOCOLS.iter().map(|protocol| protocol.name).chain(["all"]))
 }
 
 /// How to look.
@@ -154,19 +161,19 @@ fn run(command_line: CommandLine) -> Result<Verdict, Failure> {
             Ok(report.verdict)
         }
         Command::Serve { address, registrants, crashes } => {
-            serve(&address, usize::from(registrants), crashes)?;
-            Ok(Verdict::Holds)
+            serve(find("journal")?, &address, usize::from(registrants), crashes)?;
+            Ok(Verdict::Inconclusive)
         }
     }
 }
 
+fn find(name: &str) -> Result<&'static Protocol, Failure> {
+    zoo::find(name).ok_or_else(|| Failure::Usage(format!("no protocol is called {name:?}; see `models list`")))
+}
+
 fn check(options: &Check) -> Result<Verdict, Failure> {
-    let protocols: Vec<&'static Protocol> = if options.protocol == "all" {
-        PROTOCOLS.iter().collect()
-    } else {
-        let unknown = || Failure::Usage(format!("no protocol is called {:?}; see `models list`", options.protocol));
-        vec![zoo::find(&options.protocol).ok_or_else(unknown)?]
-    };
+    let protocols: Vec<&'static Protocol> =
+        if options.protocol == "all" { PROTOCOLS.iter().collect() } else { vec![find(&options.protocol)?] };
     let Check {
         protocol,
         checker,
@@ -180,36 +187,39 @@ fn check(options: &Check) -> Result<Verdict, Failure> {
         export_json,
         trace,
     } = options;
+    let interrupted = interrupts()?;
     eprintln!(
         "models check --protocol {protocol} --checker {} --registrants {registrants} --crashes {crashes} \
          --restarts {restarts} --preemptions {preemptions} --schedules {schedules} --seed {seed}",
         checker.name(),
     );
+    let stdout = Some(Path::new("-"));
+    if export_json.as_deref() == stdout && trace.as_deref() == stdout {
+        return Err(Failure::Usage("--export-json and --trace cannot both be standard output".into()));
+    }
     // Before the run, so that an unwritable path costs no run.
     let json = export_json.as_deref().map(Export::open).transpose()?;
     let trace = trace.as_deref().map(Export::open).transpose()?;
 
-    let interrupted = interrupts()?;
     let mut reports = Vec::new();
-    // One checker after another: the panic hook that shuttle leaves behind would tell of every execution under loom.
-    let runs: Vec<_> = checker
-        .each()
-        .into_iter()
-        .flat_map(|checker| protocols.iter().map(move |protocol| (*protocol, checker)))
-        .collect();
-    for (protocol, checker) in &runs {
+    let runs: Vec<_> =
+        protocols.iter().flat_map(|protocol| checker.each().map(move |checker| (*protocol, checker))).collect();
+    for (number, (protocol, checker)) in (1..).zip(&runs) {
         if interrupted.load(Ordering::Relaxed) {
+            eprintln!("interrupted: {} of {} checks were begun", reports.len(), runs.len());
             break;
         }
-        let report = check_one(protocol, *checker, options, &interrupted)?;
+        let place = format!("{number}/{} {}, {}", runs.len(), protocol.name, checker.name());
+        let report = check_one(protocol, *checker, place, options, &interrupted)?;
         eprint!("{}", summary(&report));
-        if let Some(story) = Story::of(&report) {
+        // One counterexample of each protocol is enough: the shortest, which is found first.
+        let is_told =
+            reports.iter().any(|told: &Report| told.protocol == report.protocol && told.verdict == report.verdict);
+        if let Some(story) = Story::of(&report).filter(|_| !is_told) {
             eprintln!("{}", story.timeline());
         }
         reports.push(report);
     }
-
-    reports.sort_by_key(|report| protocols.iter().position(|protocol| protocol.name == report.protocol));
 
     if let Some(json) = json {
         let mut text = serde_json::to_vec_pretty(&reports).context("serializing the reports")?;
@@ -217,26 +227,20 @@ fn check(options: &Check) -> Result<Verdict, Failure> {
         json.write(&text)?;
     }
     if let Some(trace) = trace {
-        match reports.iter().rev().find_map(Story::of) {
+        match reports.iter().find_map(Story::of) {
             Some(story) => trace.write(page(&story).as_bytes())?,
             None => eprintln!("no promise was broken: there is no counterexample to write"),
         }
     }
-    if options.protocol != "all" {
-        let any = |verdict| reports.iter().any(|report| report.verdict == verdict);
-        return Ok(if any(Verdict::Violated) {
-            Verdict::Violated
-        } else if any(Verdict::Inconclusive) || reports.len() < runs.len() {
-            Verdict::Inconclusive
-        } else {
-            Verdict::Holds
-        });
-    }
-    eprint!("{}", table(&reports));
-    let mismatch =
-        reports.iter().any(|report| report.verdict != report.expected && report.verdict != Verdict::Inconclusive);
-    let unfinished = reports.len() < runs.len() || reports.iter().any(|report| report.verdict == Verdict::Inconclusive);
-    Ok(match (mismatch, unfinished) {
+    let any = |admitted: fn(&Report) -> bool| reports.iter().any(admitted);
+    let is_unfinished = reports.len() < runs.len() || any(|report| report.verdict == Verdict::Inconclusive);
+    let is_violated = if options.protocol == "all" {
+        eprint!("{}", table(&reports));
+        any(|report| report.verdict != report.expected && report.verdict != Verdict::Inconclusive)
+    } else {
+        any(|report| report.verdict == Verdict::Violated)
+    };
+    Ok(match (is_violated, is_unfinished) {
         (true, _) => Verdict::Violated,
         (false, true) => Verdict::Inconclusive,
         (false, false) => Verdict::Holds,
@@ -246,38 +250,55 @@ fn check(options: &Check) -> Result<Verdict, Failure> {
 fn check_one(
     protocol: &'static Protocol,
     checker: Checker,
+    place: String,
     options: &Check,
-    interrupted: &AtomicBool,
+    interrupted: &Arc<AtomicBool>,
 ) -> Result<Report, Failure> {
-    let registrants = usize::from(options.registrants);
-    if checker == Checker::Exhaustive || checker == Checker::All {
-        let bounds = explore::Bounds { registrants, crashes: options.crashes, restarts: options.restarts };
-        let mut progress = Progress::new(protocol.name);
-        let report = explore::check(protocol, bounds, |space, states| {
-            progress.show(space.about, states);
-            !interrupted.load(Ordering::Relaxed)
-        });
-        progress.finish();
-        return Ok(report);
-    }
     // A broken protocol needs no more instances than break it.
-    let registrants = if protocol.broken_by.is_some() { protocol.needs.instances } else { registrants };
+    let is_broken = protocol.broken_by.is_some();
+    let registrants = usize::from(options.registrants);
     let bounds = threads::Bounds {
         preemptions: Some(usize::from(options.preemptions)),
         schedules: usize::try_from(options.schedules).unwrap_or(usize::MAX),
         seed: options.seed,
-        ..threads::Bounds::of(protocol, registrants)
+        ..threads::Bounds::of(protocol, if is_broken { protocol.needs.instances } else { registrants })
     };
-    if checker == Checker::Loom {
-        // What tries again and again multiplies the schedules: a fourth instance of the zoo's correct ones adds nothing but those.
-        let registrants = if protocol.name == "journal" { registrants } else { registrants.min(3) };
-        return Ok(loom::check(protocol, &threads::Bounds { registrants, ..bounds }));
-    }
-    let bounds = threads::Bounds {
-        crashes: if protocol.broken_by.is_some() { bounds.crashes } else { usize::from(options.crashes) },
-        ..bounds
+    let (counted, total) = match checker {
+        Checker::Exhaustive | Checker::All => ("states", None),
+        Checker::Loom => ("executions", None),
+        Checker::Shuttle => ("schedules", Some((shuttle::SCHEDULERS * bounds.schedules) as u64)),
     };
-    let (report, saved) = shuttle::check(protocol, &bounds, options.save.as_deref()).context("saving a schedule")?;
+    let progress = Arc::new(Progress::new(place, counted, total));
+    let goes_on = {
+        let (progress, interrupted) = (progress.clone(), interrupted.clone());
+        move |part: &str, count: u64| {
+            progress.show(part, count);
+            !interrupted.load(Ordering::Relaxed)
+        }
+    };
+    let mut saved = None;
+    let report = match checker {
+        Checker::Exhaustive | Checker::All => {
+            let bounds = explore::Bounds { registrants, crashes: options.crashes, restarts: options.restarts };
+            let parts: Vec<Space> = plan(protocol, bounds.registrants, bounds.crashes, bounds.restarts);
+            explore::check(protocol, bounds, |space, states| {
+                let number = parts.iter().position(|part| part.about == space.about).unwrap_or_default() + 1;
+                goes_on(&format!("part {number} of {}, {}", parts.len(), space.about), states)
+            })
+        }
+        Checker::Loom => loom::check_while(protocol, &bounds, move |executions| goes_on("", executions)),
+        Checker::Shuttle => {
+            let crashes = if is_broken { bounds.crashes } else { usize::from(options.crashes) };
+            let bounds = threads::Bounds { crashes, ..bounds };
+            let directory = options.save.as_deref();
+            let (report, file) =
+                shuttle::check_while(protocol, &bounds, directory, move |schedules| goes_on("", schedules))
+                    .context("saving a schedule; give another --save")?;
+            saved = file;
+            report
+        }
+    };
+    progress.finish();
     if let Some(saved) = saved {
         eprintln!("replay it with: models replay {}", saved.display());
     }
@@ -286,11 +307,9 @@ fn check_one(
 
 impl Checker {
     /// The checkers that it stands for.
-    fn each(self) -> Vec<Self> {
-        match self {
-            Self::All => vec![Self::Exhaustive, Self::Loom, Self::Shuttle],
-            one => vec![one],
-        }
+    fn each(self) -> impl Iterator<Item = Self> {
+        let all = [Self::Exhaustive, Self::Loom, Self::Shuttle];
+        all.into_iter().filter(move |one| self == Self::All || self == *one)
     }
 
     fn name(self) -> String {
@@ -298,91 +317,15 @@ impl Checker {
     }
 }
 
-/// Ctrl-C ends the run with what it found so far.
+/// Ctrl-C ends the run with what it found so far; another one ends it at once.
 fn interrupts() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("handling Ctrl-C")?;
+    let handler = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(3);
+        }
+    };
+    ctrlc::set_handler(handler).context("handling Ctrl-C")?;
     Ok(interrupted)
-}
-
-fn serve(address: &str, registrants: usize, crashes: u8) -> Result<(), Failure> {
-    let journal = zoo::find("journal").ok_or_else(|| Failure::Usage("there is no journal".into()))?;
-    let space = Space { about: "crashes", crashes, events: 1, ..Space::race(journal, registrants) };
-    // stateright panics where it cannot listen, so it is tried before.
-    drop(
-        std::net::TcpListener::bind(address)
-            .with_context(|| format!("listening on {address}; choose another --address"))?,
-    );
-    eprintln!("{space}\nopen http://{address} in a browser; Ctrl-C ends it");
-    Checked(Arc::new(explore::check::world(space))).checker().serve(address);
-    Ok(())
-}
-
-/// What a report comes to, in a few lines.
-fn summary(report: &Report) -> String {
-    let Report { protocol, checker, registrants, crashes, expected, verdict, complete, .. } = report;
-    let Report { states, executions, behaviours, seconds, why, parts, counterexample: _, .. } = report;
-    let mut text = format!(
-        "{protocol}: {verdict} ({checker}, expected: {expected}), {registrants} registrants, {crashes} crashes, "
-    );
-    for (count, what) in [(states, "states"), (executions, "executions"), (behaviours, "behaviours")] {
-        if let Some(count) = count {
-            let _ = write!(text, "{count} {what}, ");
-        }
-    }
-    let _ = writeln!(text, "{seconds:.1} s{}", if *complete { ", all there are" } else { "" });
-    if parts.len() > 1 {
-        for part in parts {
-            let _ = writeln!(
-                text,
-                "  {:<50} {:<12} {:>10} states {:>6.1} s  {}",
-                part.about, part.verdict, part.states, part.seconds, part.bounds
-            );
-        }
-    }
-    if let Some(why) = why {
-        let _ = writeln!(text, "  {why}");
-    }
-    text
-}
-
-/// Every protocol, expected against found.
-fn table(reports: &[Report]) -> String {
-    let mut text = format!(
-        "\n{:<20} {:<12} {:<14} {:<14} {:>10}  steps\n",
-        "protocol", "checker", "expected", "found", "looked at"
-    );
-    for report in reports {
-        let mark = if report.verdict == report.expected { "" } else { "  <- not as expected" };
-        let _ = writeln!(
-            text,
-            "{:<20} {:<12} {:<14} {:<14} {:>10}  {}{mark}",
-            report.protocol,
-            report.checker,
-            report.expected,
-            report.verdict,
-            report.states.or(report.executions).unwrap_or_default(),
-            report.counterexample.len()
-        );
-    }
-    text
-}
-
-fn list() -> String {
-    let mut text = String::from("Protocols\n");
-    for protocol in PROTOCOLS {
-        let _ = writeln!(text, "  {:<20} {}: {}", protocol.name, protocol.expected(), protocol.summary);
-        if let Some(broken_by) = protocol.broken_by {
-            let _ = writeln!(text, "  {:<20} broken by {broken_by}", "");
-        }
-    }
-    text.push_str("Checkers\n");
-    for checker in Checker::value_variants() {
-        if let Some(value) = checker.to_possible_value() {
-            let help = value.get_help().map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(text, "  {:<20} {help}", value.get_name());
-        }
-    }
-    text
 }

@@ -1,5 +1,7 @@
 //! Counterexamples for people: what was called, on which file, what came back, and what the instance believes after it.
 
+mod explorer;
+mod lanes;
 mod page;
 mod phrase;
 
@@ -14,6 +16,7 @@ use crate::participant::Belief;
 use crate::verdict::{Moment, Report, What};
 use crate::zoo;
 
+pub use explorer::{Explorer, Situation};
 pub use page::page;
 
 /// A counterexample, step by step.
@@ -23,10 +26,12 @@ pub struct Story {
     pub protocol: String,
     /// How the protocol elects.
     pub summary: String,
+    /// What is known to break it, where something is.
+    pub broken_by: Option<String>,
     /// Which promise is broken at the end.
     pub why: String,
-    /// How many instances take part.
-    pub instances: usize,
+    /// What the instances are called that take part, by their numbers: their IDs, told apart where two have the same.
+    pub instances: Vec<String>,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -42,10 +47,12 @@ pub struct Step {
     pub what: String,
     /// What came back, where something was asked.
     pub result: String,
-    /// What the instance believes afterwards.
-    pub belief: Belief,
+    /// What each instance believes afterwards, by their numbers.
+    pub beliefs: Vec<Belief>,
     /// What a file came to say, by its name, where this changed it.
     pub change: Option<(String, String)>,
+    /// What every file says afterwards, by its name.
+    pub files: Vec<(String, String)>,
     /// The locks held after it: by which instance, on which file, and in which mode.
     pub locks: Vec<(u8, String, Mode)>,
 }
@@ -58,12 +65,15 @@ impl Story {
             return None;
         }
         let protocol = zoo::find(&report.protocol);
-        let mut stage = Stage::new(&report.counterexample, protocol.map_or(1, |one| one.needs.instances_per_process));
+        let instances = names(report);
+        let per_process = protocol.map_or(1, |protocol| protocol.needs.instances_per_process);
+        let mut stage = Stage::new(&report.counterexample, per_process, instances.len());
         Some(Self {
             protocol: report.protocol.clone(),
             summary: protocol.map(|protocol| protocol.summary.to_owned()).unwrap_or_default(),
+            broken_by: protocol.and_then(|protocol| protocol.broken_by).map(ToOwned::to_owned),
             why: report.why.clone().unwrap_or_default(),
-            instances: report.counterexample.iter().map(|moment| usize::from(moment.instance) + 1).max().unwrap_or(1),
+            instances,
             steps: report.counterexample.iter().map(|moment| stage.play(moment)).collect(),
         })
     }
@@ -71,18 +81,54 @@ impl Story {
     /// The story as a numbered list, for a terminal.
     #[must_use]
     pub fn timeline(&self) -> String {
-        let what_width = self.steps.iter().map(|step| step.what.chars().count()).max().unwrap_or(0).min(64);
-        let result_width = self.steps.iter().map(|step| step.result.chars().count()).max().unwrap_or(0).min(40);
+        let width = |column: fn(&Step) -> &str, most: usize| {
+            self.steps.iter().map(|step| column(step).chars().count()).max().unwrap_or(0).min(most)
+        };
+        let (what_width, result_width) = (width(|step| &step.what, 64), width(|step| &step.result, 40));
+        let who_width = self.instances.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(ALL.len());
         let mut text = String::new();
         for (at, step) in self.steps.iter().enumerate() {
-            let Step { instance, to_all, what, result, belief, .. } = step;
-            let who = if *to_all { "all".to_owned() } else { format!("instance {instance}") };
-            let belief = if *to_all { String::new() } else { phrase::belief(belief) };
-            let _ = writeln!(text, "{:>4}  {who:<10}  {what:<what_width$}  {result:<result_width$}  {belief}", at + 1);
+            let (who, belief) = if step.to_all {
+                (ALL, String::new())
+            } else {
+                (self.instances[usize::from(step.instance)].as_str(), phrase::belief(step.belief()))
+            };
+            let Step { what, result, .. } = step;
+            let line =
+                format!("{:>4}  {who:<who_width$}  {what:<what_width$}  {result:<result_width$}  {belief}", at + 1);
+            let _ = writeln!(text, "{}", line.trim_end());
         }
         let _ = writeln!(text, "      {}", self.why);
         text
     }
+}
+
+/// Who a step is of that happens to every instance.
+const ALL: &str = "all";
+
+impl Step {
+    /// What the instance believes afterwards that the step is of.
+    #[must_use]
+    pub fn belief(&self) -> &Belief {
+        &self.beliefs[usize::from(self.instance)]
+    }
+}
+
+/// The IDs of the instances that take part, each numbered where another has the same.
+fn names(report: &Report) -> Vec<String> {
+    let count = report.counterexample.iter().map(|moment| usize::from(moment.instance) + 1).max().unwrap_or(1);
+    let id =
+        |instance: usize| report.instances.get(instance).cloned().unwrap_or_else(|| format!("instance {instance}"));
+    (0..count)
+        .map(|instance| {
+            let (before, all) = ((0..instance), (0..count));
+            let same = |other: &usize| id(*other) == id(instance);
+            match all.filter(same).count() {
+                1 => id(instance),
+                _ => format!("{} ({})", id(instance), before.filter(same).count() + 1),
+            }
+        })
+        .collect()
 }
 
 /// The files as the steps leave them.
@@ -90,12 +136,19 @@ struct Stage {
     memory: Memory,
     files: BTreeMap<u8, Files>,
     names: BTreeMap<(u8, Handle), Name>,
+    beliefs: Vec<Belief>,
     per_process: usize,
 }
 
 impl Stage {
-    fn new(moments: &[Moment], per_process: usize) -> Self {
-        let mut stage = Self { memory: Memory::default(), files: BTreeMap::new(), names: BTreeMap::new(), per_process };
+    fn new(moments: &[Moment], per_process: usize, instances: usize) -> Self {
+        let mut stage = Self {
+            memory: Memory::default(),
+            files: BTreeMap::new(),
+            names: BTreeMap::new(),
+            beliefs: vec![Belief::Undecided; instances],
+            per_process,
+        };
         // A search may begin with the directory in its place: then the first to open it finds it.
         let found = moments.iter().find_map(|moment| match &moment.what {
             What::Call(Call::Election(ElectionCall::Open { name: Name::Directory, .. }), reply) => {
@@ -138,7 +191,19 @@ impl Stage {
             let old = before.get(name).map(Vec::as_slice);
             (old != Some(bytes)).then(|| (name.clone(), phrase::growth(old.unwrap_or_default(), bytes)))
         });
-        Step { instance: *instance, to_all, what, result, belief: belief.clone(), change, locks: self.locks() }
+        if !to_all {
+            self.beliefs[usize::from(*instance)] = belief.clone();
+        }
+        Step {
+            instance: *instance,
+            to_all,
+            what,
+            result,
+            beliefs: self.beliefs.clone(),
+            change,
+            files: after.iter().map(|(name, bytes)| (name.clone(), phrase::contents(bytes))).collect(),
+            locks: self.locks(),
+        }
     }
 
     fn perform(&mut self, instance: u8, now: Time, call: &Call, reply: &Reply) {

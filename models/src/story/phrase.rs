@@ -15,7 +15,7 @@ pub(super) fn call<'a>(call: &Call, name_of: impl Fn(Handle) -> Option<&'a Name>
         Call::Election(call) => match call {
             ElectionCall::Open { name: opened, access, .. } => match access {
                 Access::Directory | Access::Read => format!("opens {}", name(opened)),
-                Access::Append => format!("opens {} to append, making it if need be", name(opened)),
+                Access::Append => format!("opens or makes {}, to append", name(opened)),
             },
             ElectionCall::Close(handle) => format!("closes {}", file(handle)),
             ElectionCall::CloseAll => "closes all its files".into(),
@@ -104,14 +104,24 @@ fn name(name: &Name) -> String {
     }
 }
 
-/// Records by what they say, anything else as text.
+/// What a file says, line by line.
+pub(super) fn contents(bytes: &[u8]) -> String {
+    lines(bytes).join("\n")
+}
+
+/// As much of what a file says as there is room for.
 fn excerpt(bytes: &[u8]) -> String {
+    let text = lines(bytes).join("; ");
+    if text.chars().count() > EXCERPT_MAX { text.chars().take(EXCERPT_MAX).chain(['…']).collect() } else { text }
+}
+
+/// Records by what they say, anything else as text.
+fn lines(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
         ["spj1", kind, term, id, ..] if kind == "register" || kind == "leave" => format!("{kind} {id} (term {term})"),
         ["spj1", kind, term, ..] => format!("{kind} term {term}"),
         _ => line.trim_end().to_owned(),
     });
-    let text = lines.collect::<Vec<_>>().join("; ");
-    if text.chars().count() > EXCERPT_MAX { text.chars().take(EXCERPT_MAX).chain(['…']).collect() } else { text }
+    lines.collect()
 }
