@@ -121,7 +121,7 @@ impl Place {
             let (ran, findings) = attempt(plan, &self.rig)?;
             if let Some(promise) = findings.gravest() {
                 let story = story::tell(plan, &ran, self.rig.regions(), &findings);
-                let history = String::from_utf8_lossy(&history::of(plan, &ran, self.rig.regions())).into_owned();
+                let history = String::from_utf8_lossy(&history::of(plan, &ran, self.rig.regions(), None)).into_owned();
                 let text = serde_json::to_vec(&(story, history)).expect("text is JSON");
                 fs::write(&self.told, text).map_err(self.failure("write"))?;
                 self.rig.clean()?;

@@ -21,12 +21,10 @@ use crate::trace::{Region, Tracer};
 /// How long the instances of a process are left alone between two looks, for each that there are.
 const NAP: Duration = Duration::from_micros(50);
 
-/// How long the program lives that a primary leaves behind, in seconds: longer than its round.
-const HEIR_SECONDS: &str = "3";
-
 /// What an instance is, as its worker sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
+    /// Its process may not run yet.
     Absent = 0,
     Undecided = 1,
     Secondary = 2,
@@ -34,12 +32,14 @@ pub(crate) enum Status {
     /// Secondary for good: it will not look again.
     Resigned = 4,
     Over = 5,
+    /// Its process runs, and its time has not come.
+    Coming = 6,
 }
 
 impl Status {
     /// The status of that number.
     pub(crate) fn of(number: u32) -> Self {
-        [Self::Absent, Self::Undecided, Self::Secondary, Self::Primary, Self::Resigned]
+        [Self::Absent, Self::Undecided, Self::Secondary, Self::Primary, Self::Resigned, Self::Coming]
             .into_iter()
             .find(|status| *status as u32 == number)
             .unwrap_or(Self::Over)
@@ -52,6 +52,8 @@ struct Hosted {
     index: usize,
     instance: Option<Instance>,
     delivered: Vec<bool>,
+    /// Which of these it has had as primary when it last came back.
+    recorded: Vec<bool>,
 }
 
 /// Polls the instances of a process until all have left.
@@ -59,8 +61,16 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
     limit_files(plan, process);
     let mut hosted: Vec<_> = plan
         .hosted_by(process)
-        .map(|index| Hosted { index, instance: None, delivered: vec![false; plan.events.len()] })
+        .map(|index| Hosted {
+            index,
+            instance: None,
+            delivered: vec![false; plan.events.len()],
+            recorded: vec![false; plan.events.len()],
+        })
         .collect();
+    for one in &hosted {
+        stage.statuses[one.index].store(Status::Coming as u32, Ordering::Release);
+    }
     // Many processes that look often would keep one another from the processors.
     let nap = NAP * u32::try_from(plan.ids.len()).unwrap_or(u32::MAX);
     let deadline = Instant::now() + 3 * plan.window() + patience(plan);
@@ -109,6 +119,7 @@ impl Hosted {
             instance.poll();
         }
         self.deliver(plan, elapsed_us, ending);
+        self.note_recorded();
         let Some(instance) = &mut self.instance else { return };
         let retires = plan.faults.iter().any(|fault| match fault {
             Fault::Restart { instance, at_us, dies: false, .. } => *instance == self.index && elapsed_us >= *at_us,
@@ -136,6 +147,16 @@ impl Hosted {
         stage.statuses[self.index].store(status as u32, Ordering::Release);
     }
 
+    /// Notes the events that it must have written by now.
+    fn note_recorded(&mut self) {
+        let Some(instance) = self.instance.as_ref().filter(|instance| instance.is_primary()) else { return };
+        for (event, recorded) in self.recorded.iter_mut().enumerate() {
+            if self.delivered[event] && !std::mem::replace(recorded, true) {
+                instance.note_recorded(event);
+            }
+        }
+    }
+
     /// Gives it the events whose moment has come. What came before it began never reaches it.
     fn deliver(&mut self, plan: &Plan, elapsed_us: u64, ending: bool) {
         let Some(instance) = &mut self.instance else { return };
@@ -159,12 +180,11 @@ fn strike(plan: &Plan, primary: &Instance, stage: Stage) {
     for fault in &plan.faults {
         match fault {
             Fault::Heir => {
-                let heir = Command::new("sleep")
-                    .arg(HEIR_SECONDS)
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn();
+                // It reads to the end of a pipe that the round's other processes hold: it outlives its parent, and not them.
+                let lifeline = stage.lifeline.try_clone_to_owned();
+                let heir = lifeline.and_then(|lifeline| {
+                    Command::new("cat").stdin(lifeline).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+                });
                 // Without it the fault does not happen, and is not counted.
                 if let Ok(heir) = heir {
                     primary.note_fault(&Kind::Heir.name());

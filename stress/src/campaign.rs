@@ -6,7 +6,9 @@ mod page;
 mod progress;
 mod report;
 mod shard;
+mod summary;
 mod tally;
+mod wake_up;
 mod worker;
 mod workplace;
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use self::checker::Checker;
 use crate::exit::{Exit, Failure};
 use crate::export;
+use crate::failover::{Bound, FACTOR_EACH};
 use crate::span;
 
 /// How many findings are told; all are counted.
@@ -26,6 +27,10 @@ pub(crate) struct Arguments {
     /// How long may pass between the end of a tenure and the next one at most
     #[arg(long, value_parser = span::parse, value_name = "SPAN")]
     failover_max: Option<Duration>,
+    /// How many times the median wake-up of a bare lock the median failover after a death may take; the history tells both
+    /// [default: eight for each of four instances]
+    #[arg(long, default_value_t = 4.0 * FACTOR_EACH, hide_default_value = true, value_name = "FACTOR")]
+    failover_factor: f64,
     /// Write the report as one JSON object to this file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     export_json: Option<PathBuf>,
@@ -40,6 +45,7 @@ struct Report {
     tenures: u64,
     events: u64,
     violations: u64,
+    failover: Bound,
     /// What was found, the first of it.
     findings: Vec<String>,
 }
@@ -54,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     } else {
         Box::new(BufReader::with_capacity(1 << 20, File::open(&arguments.history).map_err(failure("open"))?))
     };
-    let mut checker = Checker::new(arguments.failover_max);
+    let mut checker = Checker::new(arguments.failover_max, arguments.failover_factor);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -67,7 +73,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     for finding in &report.findings {
         eprintln!("{finding}");
     }
-    let Report { verdict, lines, rounds, tenures, events, violations, findings: _ } = &report;
+    let Report { verdict, lines, rounds, tenures, events, violations, failover, findings: _ } = &report;
+    if !failover.is_empty() {
+        eprintln!("failover after a death: {failover}");
+    }
     eprintln!("{verdict}: {lines} lines, {rounds} rounds, {tenures} tenures, {events} events; {violations} violations");
     if let Some(target) = &arguments.export_json {
         export::json(target, &report)?;
@@ -97,6 +106,7 @@ fn report(checker: Checker) -> Report {
         tenures: found.tenures,
         events: found.events,
         violations: found.violations,
+        failover: found.failover,
         findings,
     }
 }

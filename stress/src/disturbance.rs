@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, test_kill_process, waitpid};
 
+use single_primary::call::Time;
+use single_primary::{InstanceId, Kind as RecordKind, Record};
+
 use crate::attended::{Status, patience};
 use crate::clock;
 use crate::fault::{Damage, Fault, Kind, Target, When};
@@ -33,6 +36,10 @@ pub(crate) struct Done {
     pub(crate) deaths_ns: Vec<Option<u64>>,
     /// The journal and the log as they were opened before they were removed.
     pub(crate) removed: Vec<File>,
+    /// When the journal was removed.
+    pub(crate) removed_ns: Option<u64>,
+    /// When the worker waited because the plan says so.
+    pub(crate) waits_ns: Vec<(u64, u64)>,
     /// What went wrong that no instance can tell.
     pub(crate) problems: Vec<String>,
     /// Whether the journal may pass for someone else's file.
@@ -63,6 +70,13 @@ impl Done {
                         create(&directory.join("journal"), 0o666)?;
                     }
                     done.count(&Kind::Permissions.name());
+                }
+                Fault::Leftover => {
+                    make(directory, 0o700)?;
+                    let id = InstanceId::new("dead").expect("a valid ID");
+                    let record = Record { kind: RecordKind::Register, term: 1, id, at: Time::default() };
+                    create(&directory.join("journal"), 0o600)?.write_all(record.encode().as_slice())?;
+                    create(&directory.join("dead.seat"), 0o600)?;
                 }
                 Fault::Load { processes } => {
                     for _ in 0..*processes {
@@ -209,6 +223,14 @@ impl Watch<'_> {
         }
     }
 
+    /// Waits for so long because the plan says so.
+    fn wait_for(&mut self, span: Duration) -> std::io::Result<()> {
+        let (from_ns, until) = (clock::now_ns(), Instant::now() + span);
+        self.wait_until(|_| Instant::now() >= until)?;
+        self.done.waits_ns.push((from_ns, clock::now_ns()));
+        Ok(())
+    }
+
     fn note_end(&mut self, process: usize, status: WaitStatus) {
         self.ended[process] = true;
         if status.terminating_signal() == Some(Signal::KILL.as_raw()) {
@@ -227,7 +249,7 @@ impl Watch<'_> {
             for (process, _) in watch.ended.iter().enumerate().filter(|(_, ended)| !**ended) {
                 for instance in watch.plan.hosted_by(process) {
                     match watch.status(instance) {
-                        Status::Absent | Status::Undecided => return false,
+                        Status::Absent | Status::Coming | Status::Undecided => return false,
                         Status::Secondary => over = false,
                         Status::Primary => (over, primary) = (false, true),
                         Status::Resigned | Status::Over => {}
@@ -236,6 +258,11 @@ impl Watch<'_> {
             }
             over || primary
         })
+    }
+
+    /// Whether a process has come to hosting its instances.
+    fn is_up(&self, process: usize) -> bool {
+        self.plan.hosted_by(process).all(|instance| self.status(instance) != Status::Absent)
     }
 
     fn status(&self, instance: usize) -> Status {
@@ -260,6 +287,8 @@ impl Watch<'_> {
                 }
             }
             Action::Stop(process) => {
+                // One that is stopped before it has asked to die with its parent would outlive it for ever.
+                self.wait_until(|watch| watch.ended[process] || watch.is_up(process))?;
                 if !self.ended[process] {
                     kill_process(self.children[process], Signal::STOP)?;
                     if let Some((_, status)) = waitpid(Some(self.children[process]), WaitOptions::UNTRACED)? {
@@ -276,8 +305,7 @@ impl Watch<'_> {
                 if self.plan.faults.iter().any(|fault| {
                     matches!(fault, Fault::Stop { process: stopped, when: When::Settled, .. } if *stopped == process)
                 }) {
-                    let until = Instant::now() + self.plan.window() + Duration::from_millis(5);
-                    self.wait_until(|_| Instant::now() >= until)?;
+                    self.wait_for(self.plan.window() + Duration::from_millis(5))?;
                 }
                 if !self.ended[process] {
                     kill_process(self.children[process], Signal::CONT)?;
@@ -298,8 +326,7 @@ impl Watch<'_> {
             Action::Remove(target) => self.remove(target, directory),
             Action::Strike => {
                 self.stage.strike.arrive(1);
-                let until = Instant::now() + Duration::from_millis(20);
-                self.wait_until(|_| Instant::now() >= until)?;
+                self.wait_for(Duration::from_millis(20))?;
             }
         }
         Ok(())
@@ -313,12 +340,14 @@ impl Watch<'_> {
             Target::Seat => fs::remove_file(directory.join(format!("{}.seat", self.plan.ids[primary]))),
             Target::Journal => {
                 self.done.removed.extend(File::open(directory.join("journal")));
+                self.done.removed_ns = Some(clock::now_ns());
                 fs::remove_file(directory.join("journal"))
             }
             Target::Directory => {
                 for name in ["journal", "realtime.log"] {
                     self.done.removed.extend(File::open(directory.join(name)));
                 }
+                self.done.removed_ns = Some(clock::now_ns());
                 fs::remove_dir_all(directory)
             }
         };

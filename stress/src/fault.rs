@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::boundary::Boundary;
+
 /// A kind of fault, by the name that the command line has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Kind {
@@ -41,6 +43,11 @@ impl Kind {
     /// Its name.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Whether a primary dies of it.
+    pub(crate) fn kills(self) -> bool {
+        matches!(self, Self::Kill | Self::KillAtCall | Self::Restart | Self::Heir)
     }
 
     /// Reads a name, or `all`.
@@ -90,13 +97,17 @@ pub(crate) enum Damage {
 }
 
 /// One fault of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Fault {
     /// SIGKILL.
     Kill { process: usize, when: When },
     /// SIGKILL before or after the call of that number.
     KillAtCall { instance: usize, call: u32, after: bool },
+    /// SIGKILL of whoever comes to that boundary first.
+    KillAtBoundary { boundary: Boundary },
+    /// What an election left whose instances are all dead is there before the start.
+    Leftover,
     /// SIGSTOP for so many microseconds.
     Stop { process: usize, when: When, for_us: u64 },
     /// A delay of so many microseconds before the call of that number.
@@ -124,10 +135,10 @@ pub(crate) enum Fault {
 impl Fault {
     /// Its kind.
     #[cfg(test)]
-    pub(crate) fn kind(self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Kill { .. } => Kind::Kill,
-            Self::KillAtCall { .. } => Kind::KillAtCall,
+            Self::KillAtCall { .. } | Self::KillAtBoundary { .. } | Self::Leftover => Kind::KillAtCall,
             Self::Stop { .. } => Kind::Stop,
             Self::Stall { .. } => Kind::Stall,
             Self::Late { .. } => Kind::Late,
@@ -159,7 +170,9 @@ impl Fault {
             Self::Kill { process, .. } | Self::Stop { process, .. } | Self::Full { process, .. } => {
                 *process = process_now(*process)?;
             }
-            Self::Heir
+            Self::KillAtBoundary { .. }
+            | Self::Leftover
+            | Self::Heir
             | Self::Fork
             | Self::Corrupt { .. }
             | Self::Unlink { .. }
@@ -170,7 +183,7 @@ impl Fault {
     }
 
     /// Whether an instance may refuse to take part because of it.
-    pub(crate) fn allows_refusal(self) -> bool {
+    pub(crate) fn allows_refusal(&self) -> bool {
         matches!(
             self,
             Self::Full { .. }

@@ -9,10 +9,12 @@
 //! | `leave` | `instance` | it has left in good order |
 //! | `die` | `instance` | the kernel has taken its locks away |
 //! | `fail` | `instance`, `why` | it takes no part any more |
+//! | `follow` | `instance` | it knows that another is primary |
 //! | `deliver` | `instance`, `event` | an event is about to reach it |
 //! | `log` | `instance`, `event` | it has written the event's entry |
 //! | `excuse` | `event`, `why` | the event needs no entry |
 //! | `elect` | `term`, `primary`, `candidates` | what follows from the election's own records |
+//! | `wake-up` | `span_ns` | so long a bare blocked lock took to wake up when its holder was killed, at about that time |
 //! | `end` | | the round is over, and all of it is told |
 //!
 //! The lines of a round stand together, in any order but for `end`, which is the last of them.
@@ -43,15 +45,17 @@ pub(crate) enum What {
     Leave { instance: String },
     Die { instance: String },
     Fail { instance: String, why: String },
+    Follow { instance: String },
     Deliver { instance: String, event: String },
     Log { instance: String, event: String },
     Excuse { event: String, why: String },
     Elect { term: u64, primary: String, candidates: Vec<String> },
+    WakeUp { span_ns: u64 },
     End,
 }
 
-/// The history of a round, as lines of JSON.
-pub(crate) fn of(plan: &Plan, ran: &Ran, regions: &[Region]) -> Vec<u8> {
+/// The history of a round, as lines of JSON, with a wake-up that was measured before it.
+pub(crate) fn of(plan: &Plan, ran: &Ran, regions: &[Region], wake_up_ns: Option<u64>) -> Vec<u8> {
     let mut lines = Vec::new();
     let mut last_ns = ran.released_ns;
     for ((index, id), region) in plan.ids.iter().enumerate().zip(regions) {
@@ -70,6 +74,7 @@ pub(crate) fn of(plan: &Plan, ran: &Ran, regions: &[Region]) -> Vec<u8> {
                     believes = false;
                     What::Cease { instance: instance() }
                 }
+                Entry::Verdict { primary: false } => What::Follow { instance: instance() },
                 Entry::Left => What::Leave { instance: instance() },
                 Entry::Failed(why) => What::Fail { instance: instance(), why },
                 Entry::Deliver(event) => What::Deliver { instance: instance(), event: Plan::event_id(event as usize) },
@@ -102,6 +107,7 @@ pub(crate) fn of(plan: &Plan, ran: &Ran, regions: &[Region]) -> Vec<u8> {
     for (event, why) in ran.evidence.excuses() {
         lines.push((last_ns, What::Excuse { event: Plan::event_id(event), why }));
     }
+    lines.extend(wake_up_ns.map(|span_ns| (ran.released_ns, What::WakeUp { span_ns })));
     lines.push((last_ns, What::End));
     let mut text = Vec::new();
     for (at_ns, what) in lines {

@@ -1,5 +1,6 @@
 //! A process of a round: the instances that it hosts, from the common start to the orderly end.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +31,10 @@ pub(crate) struct Stage {
     pub(crate) released_ns: &'static AtomicU64,
     /// The process that a primary started before it died; 0 for none.
     pub(crate) heir: &'static AtomicU32,
+    /// Ends when the worker and the processes of its rounds are gone.
+    pub(crate) lifeline: BorrowedFd<'static>,
+    /// Which of the plan's faults have found whom they happen to, a bit each. For rounds with faults.
+    pub(crate) claimed: &'static AtomicU32,
     /// What each instance is, as an [`attended::Status`].
     pub(crate) statuses: &'static [AtomicU32],
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use models::call::{Call, Reply};
@@ -27,6 +28,8 @@ pub(crate) struct Place<'a> {
     pub(crate) directory: &'a Path,
     /// Where emptied journals are kept.
     pub(crate) past: &'a Path,
+    /// Which of the plan's faults have found the instance that they happen to, a bit each.
+    pub(crate) claimed: &'static AtomicU32,
 }
 
 /// An instance that takes part in an election.
@@ -45,7 +48,7 @@ enum Part {
     /// The library, through the interface that programs use. It is missing where the join failed.
     Journal(Option<Box<Election<Recorder>>>),
     /// One of the zoo.
-    Zoo { participant: Box<AnyParticipant>, kernel: RealKernel, interference: Interference },
+    Zoo { participant: Box<AnyParticipant>, kernel: RealKernel, interference: Box<Interference> },
 }
 
 impl Instance {
@@ -66,7 +69,7 @@ impl Instance {
         };
         if plan.protocol == JOURNAL {
             let (tracer, past) = (instance.tracer.clone(), place.past.to_owned());
-            let recorder = Recorder::new(Os::new(paths), tracer, Interference::new(plan, index), past);
+            let recorder = Recorder::new(Os::new(paths), tracer, Interference::new(plan, index, place.claimed), past);
             match options.start_on(recorder) {
                 Ok(election) => {
                     instance.part = Part::Journal(Some(Box::new(election)));
@@ -78,7 +81,8 @@ impl Instance {
             let protocol = zoo::find(&plan.protocol).expect("the protocol was looked up when the options were read");
             let setup = zoo::Setup { id, window: plan.window(), expect: plan.expect, log: LogOptions::default() };
             let kernel = RealKernel::new(paths);
-            let (participant, interference) = (Box::new(protocol.start(setup)), Interference::new(plan, index));
+            let (participant, interference) =
+                (Box::new(protocol.start(setup)), Box::new(Interference::new(plan, index, place.claimed)));
             instance.part = Part::Zoo { participant, kernel, interference };
             instance.advance_zoo();
         }
@@ -213,6 +217,11 @@ impl Instance {
         }
     }
 
+    /// Notes in its trace that it has come back to its caller as primary since it received an event.
+    pub(crate) fn note_recorded(&self, event: usize) {
+        self.tracer.write(&Entry::Recorded(u32::try_from(event).unwrap_or(u32::MAX)));
+    }
+
     /// Notes a fault in its trace.
     pub(crate) fn note_fault(&self, kind: &str) {
         self.tracer.write(&Entry::Fault(kind.into()));
@@ -246,7 +255,7 @@ impl Instance {
             let Part::Zoo { participant, kernel, interference } = &mut self.part else { return None };
             match next {
                 Step::Call(call) => {
-                    let number = interference.before(&self.tracer);
+                    let calling = interference.before(None, &self.tracer);
                     match &call {
                         Call::Election(call) => self.tracer.write_call(call),
                         call => drop(self.tracer.write(&Entry::Note(format!("{call:?}")))),
@@ -256,7 +265,7 @@ impl Instance {
                         Reply::Election(reply) => self.tracer.write_reply(reply),
                         reply => drop(self.tracer.write(&Entry::Note(format!("{reply:?}")))),
                     }
-                    interference.after(number, &self.tracer);
+                    interference.after(calling, &self.tracer);
                     participant.reply(reply, kernel.now());
                 }
                 Step::Wait(Wait::Change(until)) => return until,

@@ -1,30 +1,57 @@
 //! Faults that happen to an instance at its system calls.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
+use single_primary::call::Call;
 
+use crate::boundary::{self, Boundary, Part};
 use crate::fault::{Fault, Kind};
 use crate::plan::Plan;
 use crate::trace::{Entry, Tracer};
+use crate::validation::Validator;
 
-/// What is to happen to one instance, by the number of the call.
+/// What is to happen to one instance at its calls.
 #[derive(Debug)]
 pub(crate) struct Interference {
     calls: AtomicU32,
     kill: Option<(u32, bool)>,
     stall: Option<(u32, Duration)>,
+    boundaries: Vec<Aim>,
+    /// Only where there are boundaries.
+    shadow: Option<Mutex<Shadow>>,
+    claimed: &'static AtomicU32,
+}
+
+/// A boundary, and the bit of the fault that happens there.
+#[derive(Debug)]
+struct Aim {
+    boundary: Boundary,
+    bit: u32,
+}
+
+/// A call that is being made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calling<'a> {
+    number: u32,
+    /// The boundary to die at once it has returned.
+    aim: Option<&'a Aim>,
 }
 
 impl Interference {
-    /// What the plan has for an instance.
-    pub(crate) fn new(plan: &Plan, index: usize) -> Self {
-        let mut interference = Self { calls: AtomicU32::new(0), kill: None, stall: None };
-        for fault in &plan.faults {
+    /// What the plan has for an instance; `claimed` tells all of them which faults have found theirs.
+    pub(crate) fn new(plan: &Plan, index: usize, claimed: &'static AtomicU32) -> Self {
+        let mut interference =
+            Self { calls: AtomicU32::new(0), kill: None, stall: None, boundaries: Vec::new(), shadow: None, claimed };
+        for (number, fault) in (0..u32::BITS).zip(&plan.faults) {
             match fault {
                 Fault::KillAtCall { instance, call, after } if *instance == index => {
                     interference.kill = Some((*call, *after));
+                }
+                Fault::KillAtBoundary { boundary } => {
+                    interference.boundaries.push(Aim { boundary: boundary.clone(), bit: 1 << number });
                 }
                 Fault::Stall { instance, call, for_us } if *instance == index => {
                     interference.stall = Some((*call, Duration::from_micros(*for_us)));
@@ -32,11 +59,14 @@ impl Interference {
                 _ => {}
             }
         }
+        if !interference.boundaries.is_empty() {
+            interference.shadow = Some(Mutex::new(Shadow::new(plan, index)));
+        }
         interference
     }
 
-    /// Before a call, whose number it returns.
-    pub(crate) fn before(&self, tracer: &Tracer) -> u32 {
+    /// Before a call; of the election's own calls it is told which.
+    pub(crate) fn before(&self, call: Option<&Call>, tracer: &Tracer) -> Calling<'_> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         if let Some((call, span)) = self.stall
             && call == number
@@ -45,20 +75,72 @@ impl Interference {
             std::thread::sleep(span);
         }
         if self.kill == Some((number, false)) {
-            die(tracer);
+            die(tracer, None);
         }
-        number
+        let aim = call.and_then(|call| self.aim(call, tracer));
+        if let Some(aim) = aim
+            && !aim.boundary.after
+            && self.claim(aim)
+        {
+            die(tracer, Some(&aim.boundary));
+        }
+        Calling { number, aim }
     }
 
-    /// After the call of that number.
-    pub(crate) fn after(&self, number: u32, tracer: &Tracer) {
+    /// After that call.
+    pub(crate) fn after(&self, Calling { number, aim }: Calling<'_>, tracer: &Tracer) {
         if self.kill == Some((number, true)) {
-            die(tracer);
+            die(tracer, None);
         }
+        if let Some(aim) = aim
+            && aim.boundary.after
+            && self.claim(aim)
+        {
+            die(tracer, Some(&aim.boundary));
+        }
+    }
+
+    /// The boundary that a call is, if a fault is aimed at it.
+    fn aim(&self, call: &Call, tracer: &Tracer) -> Option<&Aim> {
+        let shadow = self.shadow.as_ref()?;
+        let name = boundary::name(call);
+        let part = shadow.lock().unwrap_or_else(PoisonError::into_inner).part(tracer);
+        self.boundaries.iter().find(|aim| aim.boundary.call == name && aim.boundary.part == part)
+    }
+
+    /// Whether nobody has died of the fault yet: then it is this one's turn.
+    fn claim(&self, aim: &Aim) -> bool {
+        self.claimed.fetch_or(aim.bit, Ordering::AcqRel) & aim.bit == 0
     }
 }
 
-fn die(tracer: &Tracer) {
+/// A machine that follows the instance while it runs, to know what it is at each of its calls: its caller learns that
+/// only between them.
+#[derive(Debug)]
+struct Shadow {
+    validator: Validator,
+    /// How much of the trace it has followed.
+    at: usize,
+    bytes: Vec<u8>,
+}
+
+impl Shadow {
+    fn new(plan: &Plan, index: usize) -> Self {
+        Self { validator: Validator::new(plan, index), at: 0, bytes: Vec::new() }
+    }
+
+    fn part(&mut self, tracer: &Tracer) -> Part {
+        while let Some(stamped) = tracer.region().next(&mut self.at, &mut self.bytes) {
+            self.validator.follow(&stamped.entry);
+        }
+        self.validator.part()
+    }
+}
+
+fn die(tracer: &Tracer, boundary: Option<&Boundary>) {
+    if let Some(boundary) = boundary {
+        tracer.write(&Entry::Note(boundary.note()));
+    }
     tracer.write(&Entry::Fault(Kind::KillAtCall.name()));
     kill_self();
 }

@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) verdict_ns: Option<u64>,
     /// Which events it received.
     pub(crate) delivered: Vec<u32>,
+    /// The events that it must have written: it had received them and was primary when it came back to its caller, then.
+    pub(crate) recorded: Vec<(u32, u64)>,
     /// Why it took no part any more.
     pub(crate) failed: Option<String>,
     /// Whether it left in good order.
@@ -41,8 +43,8 @@ pub(crate) struct Evidence {
     pub(crate) events: usize,
     /// Whether what was done to the round lets an instance refuse to take part.
     pub(crate) allows_refusal: bool,
-    /// Whether files of the election were removed under it.
-    pub(crate) files_removed: bool,
+    /// When the journal was removed under it.
+    pub(crate) removed_ns: Option<u64>,
     /// What else was seen to be wrong.
     pub(crate) problems: Vec<String>,
 }
@@ -82,12 +84,18 @@ impl Evidence {
         let receivers = || self.instances.iter().filter(|instance| instance.delivered.contains(&event));
         // Who died, refused as it may, or went before the others, leaves an event to those who stayed.
         let stayed = |instance: &Seen| !(instance.died || self.refused(instance) || instance.retired);
+        // A primary that comes back to its caller has written what it received, whatever happens to it afterwards. Without a
+        // journal it must not write any more.
+        let is_in_time = |at_ns: u64| self.removed_ns.is_none_or(|removed_ns| at_ns < removed_ns);
+        let mut recorded = self.instances.iter().flat_map(|instance| &instance.recorded);
         if receivers().next().is_none() {
             Fate::NotDelivered
-        } else if self.files_removed {
-            Fate::NeedsNone("files of the election were removed under it")
+        } else if recorded.any(|&(recorded, at_ns)| recorded == event && is_in_time(at_ns)) {
+            Fate::NeedsOne
+        } else if self.removed_ns.is_some() {
+            Fate::NeedsNone("the journal was removed before a primary had written it")
         } else if !receivers().any(stayed) {
-            Fate::NeedsNone("all who received it died, refused or retired")
+            Fate::NeedsNone("all who received it died, refused or retired, none as primary after it had written it")
         } else {
             Fate::NeedsOne
         }
@@ -110,7 +118,7 @@ impl Evidence {
 
 /// Counts a round.
 pub(crate) fn count(evidence: &Evidence) -> Count {
-    let Evidence { instances, journals, log, events, allows_refusal: _, files_removed: _, problems } = evidence;
+    let Evidence { instances, journals, log, events, allows_refusal: _, removed_ns: _, problems } = evidence;
     let tenures = instances.iter().flat_map(|instance| instance.tenures.iter().copied());
     let elected: Vec<_> = journals.iter().map(|journal| elections(journal)).collect();
     let wrong_primary = instances
@@ -144,6 +152,7 @@ mod tests {
             tenures: vec![Tenure { term, from_ns, until_ns }],
             verdict_ns: Some(from_ns),
             delivered: vec![0, 1],
+            recorded: Vec::new(),
             failed: None,
             left: true,
             retired: false,
@@ -233,8 +242,27 @@ mod tests {
         died(&mut evidence, 0);
         let count = super::count(&evidence);
         assert_eq!((count.holds(), count.entries.excused), (true, 1), "nobody was left to log it");
+        let mut written = evidence.clone();
+        written.instances[0].recorded = vec![(1, 12)];
+        assert!(!super::count(&written).holds(), "it died as primary after it had come back with the event");
+        written.instances[0].recorded = vec![(0, 12)];
+        assert!(super::count(&written).holds(), "that was another event, and has its entry");
         evidence.instances[0].tenures.clear();
         assert!(super::count(&evidence).holds(), "nobody was left to be primary");
+
+        let mut removed = good();
+        removed.removed_ns = Some(15);
+        removed.log.clear();
+        assert!(super::count(&removed).holds(), "no primary had written them before the journal went");
+        removed.instances[0].recorded = vec![(0, 15), (1, 16)];
+        assert!(super::count(&removed).holds(), "from then on it must not write");
+        removed.instances[0].recorded = vec![(0, 14), (1, 16)];
+        let count = super::count(&removed);
+        assert_eq!(
+            (count.entries.never, count.entries.excused),
+            (1, 1),
+            "what was written before is lost, and found so"
+        );
         let refusal = |evidence: &mut Evidence| {
             for instance in &mut evidence.instances {
                 (instance.left, instance.verdict_ns, instance.failed) = (false, None, Some("foreign".into()));

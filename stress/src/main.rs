@@ -4,15 +4,18 @@ mod attempt;
 mod attended;
 mod audit;
 mod bound;
+mod boundary;
 mod campaign;
 mod check;
 mod child_memory;
 mod clock;
 mod command_line;
 mod describe;
+mod distribution;
 mod disturbance;
 mod exit;
 mod export;
+mod failover;
 mod fault;
 mod findings;
 mod foreign;
@@ -37,6 +40,7 @@ mod span;
 mod story;
 mod trace;
 mod validation;
+mod waits;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::boundary::{Boundary, Sweep};
 use crate::fault::{self, Around, Fault, Kind};
+use crate::instance::JOURNAL;
 
 /// One election, as it is to be run: again and again if need be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +112,11 @@ impl Template {
         self.registrants + if self.faults.is_empty() { 0 } else { 2 }
     }
 
+    /// The boundaries that its rounds come to.
+    pub(crate) fn sweep(&self) -> Sweep {
+        Sweep { registrants: self.registrants, in_process: self.in_process, events: self.events }
+    }
+
     fn add_faults(&self, plan: &mut Plan, random: &mut fastrand::Rng) {
         if self.faults.is_empty() {
             return;
@@ -121,6 +128,12 @@ impl Template {
             self.faults.iter().filter(|kind| BESIDES.contains(kind) && **kind != drawn[0].0).collect();
         if random.u8(..4) == 0 && !besides.is_empty() {
             drawn.push((*besides[random.usize(..besides.len())], plan.round));
+        }
+        // What must come to one place at a system call is left to itself.
+        let is_swept = drawn[0].0 == Kind::KillAtCall && self.protocol == JOURNAL;
+        if is_swept {
+            plan.faults = self.sweep().faults(drawn[0].1);
+            return;
         }
         for (kind, turn) in drawn {
             let around =
@@ -180,7 +193,8 @@ impl Plan {
         // A process is where the first of those is that it hosted.
         let process_now =
             |process: usize| self.hosted_by(process).find_map(instance_now).map(|first| plan.host_of(first));
-        plan.faults = self.faults.iter().filter_map(|fault| fault.aimed_anew(instance_now, process_now)).collect();
+        plan.faults =
+            self.faults.iter().filter_map(|fault| fault.clone().aimed_anew(instance_now, process_now)).collect();
         Some(plan)
     }
 
@@ -191,7 +205,16 @@ impl Plan {
 
     /// Whether an instance may refuse to take part because of what is done to the round.
     pub(crate) fn allows_refusal(&self) -> bool {
-        self.faults.iter().any(|fault| fault.allows_refusal())
+        self.faults.iter().any(Fault::allows_refusal)
+    }
+
+    /// The boundaries that it aims at, and whether one of the notes of its traces says that an instance died there.
+    pub(crate) fn boundaries(&self, notes: &[String]) -> Vec<(Boundary, bool)> {
+        let aimed = self.faults.iter().filter_map(|fault| match fault {
+            Fault::KillAtBoundary { boundary } => Some(boundary.clone()),
+            _ => None,
+        });
+        aimed.map(|boundary| (boundary.clone(), notes.contains(&boundary.note()))).collect()
     }
 
     /// The window.

@@ -55,11 +55,11 @@ impl Kernel for Recorder {
         {
             self.tracer.write(&Entry::Note(format!("{}: copying the journal: {error}", self.past.display())));
         }
-        let number = self.interference.before(&self.tracer);
+        let calling = self.interference.before(Some(call), &self.tracer);
         self.tracer.write_call(call);
         let reply = self.os.perform(call);
         self.tracer.write_reply(&reply);
-        self.interference.after(number, &self.tracer);
+        self.interference.after(calling, &self.tracer);
         reply
     }
 

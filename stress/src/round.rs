@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal};
 use single_primary::call::{Failure as Failed, Reply};
 
+use crate::boundary::Boundary;
 use crate::child_memory;
 use crate::clock;
 use crate::disturbance::Done;
@@ -25,6 +28,7 @@ use crate::process;
 use crate::shared_memory;
 use crate::trace::{Entry, Region};
 use crate::validation::Validator;
+use crate::waits::Waits;
 
 /// How much of an instance's trace is kept: far more than an election takes.
 const TRACE_WORDS: usize = 16 * 1024;
@@ -79,6 +83,10 @@ pub(crate) struct Ran {
     pub(crate) mismatches: Vec<String>,
     /// How many traces were followed to their end.
     pub(crate) traces: u64,
+    /// The boundaries that the plan aimed at, and whether an instance died there.
+    pub(crate) boundaries: Vec<(Boundary, bool)>,
+    /// How much of its time went by because the plan says so, in nanoseconds.
+    pub(crate) waited_ns: u64,
 }
 
 impl Rig {
@@ -89,8 +97,16 @@ impl Rig {
         let failure = |error| {
             Failure::environment("shared memory", "mmap", "free memory or give fewer --registrants or --jobs")(error)
         };
-        let meetings: &'static [AtomicU32] = shared_memory::map(6 + instances).map_err(failure)?;
+        let meetings: &'static [AtomicU32] = shared_memory::map(7 + instances).map_err(failure)?;
         let words: &'static [AtomicU64] = shared_memory::map(1 + instances * TRACE_WORDS).map_err(failure)?;
+        let (lifeline, held) = pipe_with(PipeFlags::CLOEXEC).map_err(Failure::environment(
+            "a pipe",
+            "pipe",
+            "raise the limit of open files, or give fewer --jobs",
+        ))?;
+        // Like the memory, for the rest of the process's life.
+        let (lifeline, _): (&'static OwnedFd, &'static OwnedFd) =
+            (Box::leak(Box::new(lifeline)), Box::leak(Box::new(held)));
         Ok(Self {
             stage: Stage {
                 start: Meeting::new(&meetings[0]),
@@ -99,7 +115,9 @@ impl Rig {
                 ending: Meeting::new(&meetings[3]),
                 strike: Meeting::new(&meetings[4]),
                 heir: &meetings[5],
-                statuses: &meetings[6..],
+                claimed: &meetings[6],
+                lifeline: lifeline.as_fd(),
+                statuses: &meetings[7..],
                 released_ns: &words[0],
             },
             regions: words[1..].chunks_exact(TRACE_WORDS).map(Region::new).collect(),
@@ -125,11 +143,12 @@ impl Rig {
 
     /// Forks the processes of a round, which then wait for [`Rig::release`].
     pub(crate) fn prepare(&self, plan: &Plan) -> Result<Prepared, Failure> {
-        let Stage { start, settled, finished, ending, strike, released_ns: _, heir, statuses } = self.stage;
+        let Stage { start, settled, finished, ending, strike, released_ns: _, heir, lifeline: _, claimed, statuses } =
+            self.stage;
         for meeting in [start, settled, finished, ending, strike] {
             meeting.clear();
         }
-        for word in [heir].into_iter().chain(statuses) {
+        for word in [heir, claimed].into_iter().chain(statuses) {
             word.store(0, Ordering::Relaxed);
         }
         let done = Done::prepare(plan, &self.directory).map_err(Failure::environment(
@@ -141,7 +160,7 @@ impl Rig {
         for region in &self.regions {
             region.clear(epoch_ns);
         }
-        let place = Place { directory: &self.directory, past: &self.past };
+        let place = Place { directory: &self.directory, past: &self.past, claimed };
         let mut children = Vec::with_capacity(plan.processes());
         for index in 0..plan.processes() {
             let run = || {
@@ -222,6 +241,8 @@ impl Rig {
         let mut mismatches = Vec::new();
         let mut traces = 0;
         let mut fired = Vec::new();
+        let mut notes = Vec::new();
+        let mut waits = Waits::planned(plan, released_ns);
         let mut full = false;
         let instances: Vec<Seen> = (plan.ids.iter().enumerate().zip(&self.regions))
             .map(|((index, id), region)| {
@@ -229,6 +250,7 @@ impl Rig {
                 let mut seen = Seen { id: id.clone(), ..Seen::default() };
                 let died_ns = done.deaths_ns[plan.host_of(index)];
                 let mut believed = None;
+                let mut limited = false;
                 let mut late = plan.begins_us(index) > 0;
                 let mut last_ns = 0;
                 for stamped in region.entries() {
@@ -245,19 +267,29 @@ impl Rig {
                         Entry::Verdict { .. } => seen.verdict_ns = Some(stamped.at_ns),
                         Entry::Deliver(event) => seen.delivered.push(*event),
                         Entry::Failed(why) => seen.failed = Some(why.clone()),
+                        Entry::Recorded(event) => seen.recorded.push((*event, stamped.at_ns)),
                         Entry::Left => seen.left = true,
+                        Entry::Note(note) => notes.push(note.clone()),
                         Entry::Fault(kind) => {
+                            if *kind == Kind::Stall.name() {
+                                waits.stalled(plan, index, stamped.at_ns);
+                            }
                             seen.retired |= *kind == Kind::Restart.name();
                             fired.push(kind.clone());
                         }
                         Entry::Reply(Reply::Failed(Failed(error))) if *error == FILE_TOO_LARGE => {
-                            full = true;
+                            limited = true;
                         }
-                        Entry::Clock(_) | Entry::Call(_) | Entry::Reply(_) | Entry::Leave | Entry::Note(_) => {}
+                        Entry::Clock(_) | Entry::Call(_) | Entry::Reply(_) | Entry::Leave => {}
                     }
                     if let Some(validator) = &mut validator {
                         validator.follow(&stamped.entry);
                     }
+                }
+                if limited {
+                    full = true;
+                    // What it could not write is not promised.
+                    seen.recorded.clear();
                 }
                 // The dead were primary at least until they were killed.
                 let until_ns = died_ns.unwrap_or(0).max(last_ns);
@@ -318,10 +350,25 @@ impl Rig {
             log,
             events: plan.events.len(),
             allows_refusal: plan.allows_refusal() || done.looks_foreign,
-            files_removed: done.faults.contains_key(&Kind::Unlink.name()),
+            removed_ns: done.removed_ns,
             problems: done.problems,
         };
-        Ok(Ran { released_ns, evidence, faults: done.faults, validation_ns, mismatches, traces })
+        for (from_ns, until_ns) in done.waits_ns {
+            waits.add(from_ns, until_ns);
+        }
+        if let Some(journal) = evidence.journals.first() {
+            waits.window(plan, released_ns, journal);
+        }
+        Ok(Ran {
+            released_ns,
+            evidence,
+            faults: done.faults,
+            validation_ns,
+            mismatches,
+            traces,
+            boundaries: plan.boundaries(&notes),
+            waited_ns: waits.total(released_ns, before_ns),
+        })
     }
 
     /// Removes the files of the last round.

@@ -69,7 +69,7 @@ fn lines(entries: Vec<Stamped>) -> Vec<(u64, String)> {
                 None => continue,
             },
             Entry::Deliver(event) => format!("receives event-{event}"),
-            Entry::Leave => continue,
+            Entry::Leave | Entry::Recorded(_) => continue,
             Entry::Left => "has left".into(),
             Entry::Verdict { primary: true } => "has its verdict".into(),
             Entry::Verdict { primary: false } => "has its verdict: another is primary".into(),

@@ -21,6 +21,8 @@ pub(crate) enum Entry {
     Reply(Reply),
     /// It is about to receive the event of that number.
     Deliver(u32),
+    /// It is primary, and has returned to its caller since it received the event of that number: the entry is written.
+    Recorded(u32),
     /// It is about to leave.
     Leave,
     /// It has left.
@@ -94,25 +96,27 @@ impl Region {
 
     /// What is in it, in the order that it was written.
     pub(crate) fn entries(self) -> impl Iterator<Item = Stamped> {
-        let used = usize::try_from(self.0[USED].load(Ordering::Acquire)).unwrap_or(0);
-        let epoch_ns = self.0[EPOCH].load(Ordering::Relaxed);
-        let words = &self.0[HEAD_WORDS..][..used.min(self.0.len() - HEAD_WORDS)];
         let mut at = 0;
         let mut bytes = Vec::new();
-        std::iter::from_fn(move || {
-            let head = words.get(at)?.load(Ordering::Relaxed);
-            let length = usize::try_from(head >> LENGTH_SHIFT).unwrap_or(0) & LENGTH_MAX;
-            let payload = words.get(at + 1..at + 1 + length.div_ceil(8))?;
-            bytes.clear();
-            for word in payload {
-                bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
-            }
-            bytes.truncate(length);
-            at += 1 + payload.len();
-            let kind = u8::try_from(head >> KIND_SHIFT).unwrap_or(0);
-            let entry = codec::decode(kind, &bytes).expect("the trace was written by this program");
-            Some(Stamped { at_ns: epoch_ns + (head & MOMENT_MASK), entry })
-        })
+        std::iter::from_fn(move || self.next(&mut at, &mut bytes))
+    }
+
+    /// The entry at that word, which becomes that of the next one.
+    pub(crate) fn next(self, at: &mut usize, bytes: &mut Vec<u8>) -> Option<Stamped> {
+        let used = usize::try_from(self.0[USED].load(Ordering::Acquire)).unwrap_or(0);
+        let words = &self.0[HEAD_WORDS..][..used.min(self.0.len() - HEAD_WORDS)];
+        let head = words.get(*at)?.load(Ordering::Relaxed);
+        let length = usize::try_from(head >> LENGTH_SHIFT).unwrap_or(0) & LENGTH_MAX;
+        let payload = words.get(*at + 1..*at + 1 + length.div_ceil(8))?;
+        bytes.clear();
+        for word in payload {
+            bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+        }
+        bytes.truncate(length);
+        *at += 1 + payload.len();
+        let kind = u8::try_from(head >> KIND_SHIFT).unwrap_or(0);
+        let entry = codec::decode(kind, bytes).expect("the trace was written by this program");
+        Some(Stamped { at_ns: self.0[EPOCH].load(Ordering::Relaxed) + (head & MOMENT_MASK), entry })
     }
 }
 
@@ -135,6 +139,11 @@ impl Tracer {
     pub(crate) fn new(region: Region) -> Self {
         let epoch_ns = region.0[EPOCH].load(Ordering::Relaxed);
         Self { region, epoch_ns, scratch: Mutex::new(Vec::with_capacity(512)) }
+    }
+
+    /// Where it writes.
+    pub(crate) fn region(&self) -> Region {
+        self.region
     }
 
     /// Writes an entry with the present moment, which it returns.

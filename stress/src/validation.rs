@@ -4,6 +4,7 @@
 use single_primary::call::{Call, Reply, Time};
 use single_primary::{Event, InstanceId, LogOptions, Machine, Role, Setup, Step};
 
+use crate::boundary::Part;
 use crate::plan::Plan;
 use crate::trace::Entry;
 
@@ -20,6 +21,8 @@ pub(crate) struct Validator {
     leaving: Leaving,
     entries: u64,
     mismatch: Option<String>,
+    /// Whether it has found a primary gone.
+    succeeds: bool,
 }
 
 /// How far an orderly departure has come: a primary first writes what is pending.
@@ -50,6 +53,19 @@ impl Validator {
             leaving: Leaving::No,
             entries: 0,
             mismatch: None,
+            succeeds: false,
+        }
+    }
+
+    /// What the instance is at the point that the trace has come to.
+    pub(crate) fn part(&self) -> Part {
+        match self.machine.role() {
+            Role::Undecided | Role::Failed(_) if self.succeeds => Part::Successor,
+            Role::Undecided | Role::Failed(_) => Part::Candidate,
+            Role::Secondary { .. } => Part::Secondary,
+            Role::Primary { term: 1 } => Part::Primary,
+            Role::Primary { .. } => Part::Successor,
+            Role::Left => Part::Leaver,
         }
     }
 
@@ -59,6 +75,7 @@ impl Validator {
         if self.mismatch.is_some() {
             return;
         }
+        self.succeeds |= matches!(self.machine.role(), Role::Secondary { .. });
         match entry {
             Entry::Clock(now) => self.clock(*now),
             Entry::Call(call) => self.call(call),
@@ -81,6 +98,7 @@ impl Validator {
                 };
             }
             Entry::Left
+            | Entry::Recorded(_)
             | Entry::Verdict { .. }
             | Entry::Believe { .. }
             | Entry::Cease
@@ -159,7 +177,8 @@ mod tests {
     fn real_trace(plan: &Plan) -> Vec<Entry> {
         let base = tempfile::tempdir().expect("a directory");
         let (directory, past) = (base.path().join("election"), base.path().join("past"));
-        let place = Place { directory: &directory, past: &past };
+        let claimed = &shared_memory::map(1).expect("memory")[0];
+        let place = Place { directory: &directory, past: &past, claimed };
         let region = Region::new(shared_memory::map(4096).expect("memory"));
         region.clear(0);
         let mut instance = Instance::start(plan, 0, place, Arc::new(Tracer::new(region)));

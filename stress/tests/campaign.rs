@@ -97,10 +97,25 @@ fn the_journal_holds_whatever_is_done_to_its_rounds() {
         assert_eq!(report["events"]["never"], 0);
         assert_eq!(report["events"]["many"], 0);
         assert!(report["failover_us"]["count"].as_u64() > Some(0));
+        assert!(report["rounds_per_second_without_waits"].as_f64() > Some(0.0));
         assert!(report["traces"]["followed"].as_u64() > Some(100));
     }
     let (code, report, _) = campaign(&["--rounds", "6", "--faults", "all", "--window", "10ms"]);
     assert_eq!((code, &report["verdict"]), (3, &Value::from("inconclusive")), "seven kinds never had their turn");
+}
+
+#[test]
+fn instances_die_at_every_call_of_the_machine_in_every_part() {
+    // Three sweeps: whoever is to die in a part that falls to nobody in one of them does so in another.
+    for (hosting, sweep) in [(&["--rounds", "252"][..], 84), (&["--rounds", "240", "--in-process", "4"], 80)] {
+        let (code, report, told) = campaign(&[hosting, &["--faults", "kill-at-call", "--window", "30ms"]].concat());
+        assert_eq!(code, 0, "{told}");
+        let boundaries = &report["boundaries"];
+        assert_eq!(boundaries["sweep"], sweep, "{told}");
+        let by_boundary = boundaries["by_boundary"].as_object().expect("a map");
+        assert_eq!(by_boundary.len(), sweep, "{told}");
+        assert!(by_boundary.values().all(|aimed| aimed["hit"].as_u64() > Some(0)), "{told}");
+    }
 }
 
 #[test]
@@ -275,6 +290,42 @@ fn an_interrupt_ends_with_the_verdict_so_far_and_leaves_nothing_behind() {
     assert_eq!(report["interrupted"], true);
     assert!(report["rounds"].as_u64() > Some(0));
     assert!(!has_entries(directory.path()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_campaign_leaves_no_process_and_nothing_that_the_next_one_does_not_remove() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let dir = directory.path().to_str().expect("text");
+    let mark = format!("STRESS_TEST_MARK={dir}");
+    // Every process inherits it, also the programs that primaries start.
+    let is_left = || {
+        let entries = std::fs::read_dir("/proc").expect("proc");
+        entries.flatten().any(|entry| {
+            std::fs::read(entry.path().join("environ"))
+                .is_ok_and(|environment| environment.split(|&byte| byte == 0).any(|one| one == mark.as_bytes()))
+        })
+    };
+    let mut campaign = Command::new(env!("CARGO_BIN_EXE_stress"));
+    campaign.args(["campaign", "--duration", "1h", "--faults", "heir,load,stop", "--dir", dir]);
+    let mut campaign =
+        campaign.env("STRESS_TEST_MARK", dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("built");
+    while !is_left() || !has_entries(directory.path()) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    campaign.kill().expect("it runs");
+    campaign.wait().expect("it ends");
+    // The kernel kills them one after the other.
+    while is_left() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(has_entries(directory.path()), "it had no time to remove anything");
+    // A directory that is a second old might still be in the making.
+    while has_entries(directory.path()) {
+        assert_eq!(stress(&["campaign", "--rounds", "1", "--dir", dir]).status.code(), Some(0));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
 }
 
 fn has_entries(directory: &Path) -> bool {

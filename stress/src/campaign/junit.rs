@@ -28,6 +28,8 @@ pub(crate) fn render(report: &Report) -> Result<String, Failure> {
     );
     case("no event is lost".into(), several(report.events.never, "events without an entry"));
     case("no event is doubled".into(), several(report.events.many, "events with several entries"));
+    let late = report.failover_bound.is_broken().then(|| report.failover_bound.to_string());
+    case("failover is within its bound".into(), late);
     case("every instance ends in good order".into(), several(report.failed_instances, "instances that did not"));
     case("every trace is a path of the machine".into(), several(report.traces.mismatched, "traces that are not"));
     case("all in all".into(), several(report.violated_rounds, "violated rounds"));

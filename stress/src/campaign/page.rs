@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Percentiles, Report};
+use super::report::Report;
+use crate::distribution::Percentiles;
 use crate::history::{Line, What};
 
 const WIDTH: u32 = 720;
@@ -122,6 +123,7 @@ fn lanes(page: &mut String, history: &str) {
         | What::Leave { instance }
         | What::Die { instance }
         | What::Fail { instance, .. }
+        | What::Follow { instance }
         | What::Deliver { instance, .. }
         | What::Log { instance, .. }) = what
         else {
@@ -135,7 +137,7 @@ fn lanes(page: &mut String, history: &str) {
         match what {
             What::Believe { .. } => open_since[lane] = Some(*at_ns),
             What::Log { event, .. } => entries.push((lane, *at_ns, event)),
-            What::Deliver { .. } => {}
+            What::Follow { .. } | What::Deliver { .. } => {}
             _ => tenures.extend(open_since[lane].take().map(|since| (lane, since, *at_ns))),
         }
     }

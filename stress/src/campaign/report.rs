@@ -1,16 +1,17 @@
 //! The report of a campaign: for machines as JSON, for people as a few lines.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use hdrhistogram::Histogram;
 use models::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::Options;
-use super::tally::{Affected, Primaries, Tally, Totals};
+use super::tally::{Affected, Aimed, Primaries, Tally, Totals, add_aimed};
 use crate::bound;
+use crate::distribution::{self, Percentiles, float, percentiles, ratio, recorded};
 use crate::exit::Exit;
+use crate::failover::{Bound, FACTOR_EACH};
+use crate::fault::Kind;
 
 /// What a campaign found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,10 +37,17 @@ pub(crate) struct Report {
     pub(crate) faults: BTreeMap<String, u64>,
     /// For each of them, in how many rounds it happened and how many were violated.
     pub(crate) fault_rounds: BTreeMap<String, FaultRounds>,
+    /// The call boundaries of the machine that `kill-at-call` takes in turn.
+    pub(crate) boundaries: Boundaries,
     pub(crate) traces: Traces,
     pub(crate) latency_us: Option<Percentiles>,
+    /// From the end of each tenure, orderly or not, to the beginning of the next.
     pub(crate) failover_us: Option<Percentiles>,
+    /// From the death of a primary to the next one, beside what the kernel takes to wake up a bare lock.
+    pub(crate) failover_bound: Bound,
     pub(crate) rounds_per_second: f64,
+    /// The same without the time in which rounds wait because their plans say so, for no more jobs than processors.
+    pub(crate) rounds_per_second_without_waits: f64,
     pub(crate) floor_rounds_per_second: f64,
     pub(crate) violation_rate_upper_95: f64,
     pub(crate) seconds: f64,
@@ -48,6 +56,17 @@ pub(crate) struct Report {
     /// The distributions behind the percentiles: nanoseconds, and how many took so long.
     pub(crate) latency_histogram_ns: Vec<(u64, u64)>,
     pub(crate) failover_histogram_ns: Vec<(u64, u64)>,
+    pub(crate) takeover_histogram_ns: Vec<(u64, u64)>,
+    pub(crate) wake_up_histogram_ns: Vec<(u64, u64)>,
+}
+
+/// Which boundaries instances died at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Boundaries {
+    /// How many there are in a sweep.
+    pub(crate) sweep: usize,
+    /// For each whose turn has come, in how many rounds an instance was to die there, and in how many one did.
+    pub(crate) by_boundary: BTreeMap<String, Aimed>,
 }
 
 /// The rounds that a fault happened in.
@@ -81,16 +100,6 @@ pub(crate) struct Traces {
     pub(crate) time_share: f64,
 }
 
-/// A distribution, in microseconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Percentiles {
-    pub(crate) p50: f64,
-    pub(crate) p90: f64,
-    pub(crate) p99: f64,
-    pub(crate) max: f64,
-    pub(crate) count: u64,
-}
-
 /// How a campaign came to its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ending {
@@ -101,7 +110,7 @@ pub(crate) struct Ending {
 impl Report {
     /// Draws the conclusions.
     pub(crate) fn new(options: &Options, tally: &Tally, ending: Ending) -> Self {
-        let Tally { totals, latency, failover } = tally;
+        let Tally { totals, latency, failover, takeover, wake_up } = tally;
         let Totals {
             rounds,
             violated,
@@ -111,9 +120,11 @@ impl Report {
             failed,
             mut faults,
             fault_rounds,
+            boundaries,
             traces,
             trace_mismatches,
             busy_ns,
+            waited_ns,
             validation_ns,
             floor_rounds,
             floor_ns,
@@ -121,10 +132,11 @@ impl Report {
         for kind in &options.template.faults {
             faults.entry(kind.name()).or_default();
         }
-        let (verdict, inconclusive) = conclude(rounds, violated, &faults);
+        let is_swept = options.has_journal() && options.template.faults.contains(&Kind::KillAtCall);
+        let sweep = if is_swept { options.template.sweep().boundaries().len() } else { 0 };
         Self {
-            verdict,
-            inconclusive,
+            verdict: Verdict::Inconclusive,
+            inconclusive: None,
             command: options.to_string(),
             seed: options.template.seed,
             protocol: options.template.protocol.clone(),
@@ -147,6 +159,7 @@ impl Report {
                 .into_iter()
                 .map(|(kind, Affected { rounds, violated })| (kind, FaultRounds::new(rounds, violated)))
                 .collect(),
+            boundaries: Boundaries { sweep, by_boundary: boundaries },
             traces: Traces {
                 followed: traces,
                 mismatched: trace_mismatches,
@@ -154,23 +167,52 @@ impl Report {
             },
             latency_us: percentiles(latency),
             failover_us: percentiles(failover),
+            failover_bound: Bound::new(wake_up, takeover, FACTOR_EACH * float(options.template.registrants as u64)),
             // Jobs run side by side, so that each one's time is a part of the whole. Bare processes wait for nothing: no more
             // of their rounds than there are processors go on at a time.
-            rounds_per_second: ratio(rounds, busy_ns) * 1e9 * count(options.jobs as u64),
-            floor_rounds_per_second: ratio(floor_rounds, floor_ns) * 1e9 * count(options.floor_jobs as u64),
+            rounds_per_second: ratio(rounds, busy_ns) * 1e9 * float(options.jobs as u64),
+            rounds_per_second_without_waits: ratio(rounds, busy_ns.saturating_sub(waited_ns))
+                * 1e9
+                * float(options.floor_jobs as u64),
+            floor_rounds_per_second: ratio(floor_rounds, floor_ns) * 1e9 * float(options.floor_jobs as u64),
             violation_rate_upper_95: bound::upper_95(violated, rounds),
             seconds: ending.seconds,
             interrupted: ending.interrupted,
             latency_histogram_ns: recorded(latency),
             failover_histogram_ns: recorded(failover),
+            takeover_histogram_ns: recorded(takeover),
+            wake_up_histogram_ns: recorded(wake_up),
         }
+        .concluded()
+    }
+
+    /// With the verdict that all the rest comes to; where it shows too little, why.
+    fn concluded(mut self) -> Self {
+        let missing: Vec<_> =
+            self.faults.iter().filter(|(_, count)| **count == 0).map(|(kind, _)| kind.as_str()).collect();
+        let missed: Vec<_> = self.boundaries.missed().collect();
+        (self.verdict, self.inconclusive) = if self.violated_rounds > 0 || self.failover_bound.is_broken() {
+            (Verdict::Violated, None)
+        } else if self.rounds == 0 {
+            (Verdict::Inconclusive, Some("no round was run".into()))
+        } else if !missing.is_empty() {
+            let why = format!("these faults never happened: {}; run more rounds", missing.join(", "));
+            (Verdict::Inconclusive, Some(why))
+        } else if !missed.is_empty() {
+            let why =
+                format!("no instance died at these boundaries, whose turn came again and again: {}", missed.join(", "));
+            (Verdict::Inconclusive, Some(why))
+        } else {
+            (Verdict::Holds, None)
+        };
+        self.violation_rate_upper_95 = bound::upper_95(self.violated_rounds, self.rounds);
+        self
     }
 
     /// Joins the reports of a campaign's shards. They must be of one seed, protocol and number of instances.
     pub(crate) fn merge(reports: &[Self]) -> Result<Self, String> {
         let [first, rest @ ..] = reports else { return Err("there is no report to merge".into()) };
         let mut all = first.clone();
-        let mut latency = Tally::new();
         for report in rest {
             if (report.seed, &report.protocol, report.registrants) != (first.seed, &first.protocol, first.registrants) {
                 return Err(format!(
@@ -183,23 +225,19 @@ impl Report {
             }
             all.add(report);
         }
-        for report in reports {
-            for (histogram, recorded) in [
-                (&mut latency.latency, &report.latency_histogram_ns),
-                (&mut latency.failover, &report.failover_histogram_ns),
-            ] {
-                for (span, count) in recorded {
-                    histogram.saturating_record_n((*span).max(1), *count);
-                }
-            }
-        }
-        all.latency_us = percentiles(&latency.latency);
-        all.failover_us = percentiles(&latency.failover);
-        all.latency_histogram_ns = recorded(&latency.latency);
-        all.failover_histogram_ns = recorded(&latency.failover);
-        (all.verdict, all.inconclusive) = conclude(all.rounds, all.violated_rounds, &all.faults);
-        all.violation_rate_upper_95 = bound::upper_95(all.violated_rounds, all.rounds);
-        Ok(all)
+        let joined = |kept: fn(&Self) -> &Vec<(u64, u64)>| distribution::joined(reports.iter().map(kept));
+        let latency = joined(|report| &report.latency_histogram_ns);
+        let failover = joined(|report| &report.failover_histogram_ns);
+        let takeover = joined(|report| &report.takeover_histogram_ns);
+        let wake_up = joined(|report| &report.wake_up_histogram_ns);
+        all.latency_us = percentiles(&latency);
+        all.failover_us = percentiles(&failover);
+        all.failover_bound = Bound::new(&wake_up, &takeover, first.failover_bound.factor);
+        all.latency_histogram_ns = recorded(&latency);
+        all.failover_histogram_ns = recorded(&failover);
+        all.takeover_histogram_ns = recorded(&takeover);
+        all.wake_up_histogram_ns = recorded(&wake_up);
+        Ok(all.concluded())
     }
 
     /// Adds what can be added; what follows from it is drawn anew.
@@ -227,7 +265,8 @@ impl Report {
             let entry = self.fault_rounds.entry(kind.clone()).or_insert_with(|| FaultRounds::new(0, 0));
             *entry = FaultRounds::new(entry.rounds + fault.rounds, entry.violated + fault.violated);
         }
-        let (before, more) = (count(self.traces.followed), count(other.traces.followed));
+        add_aimed(&mut self.boundaries.by_boundary, &other.boundaries.by_boundary);
+        let (before, more) = (float(self.traces.followed), float(other.traces.followed));
         if before + more > 0.0 {
             self.traces.time_share =
                 (self.traces.time_share * before + other.traces.time_share * more) / (before + more);
@@ -236,6 +275,7 @@ impl Report {
         self.traces.mismatched += other.traces.mismatched;
         // The parts ran on machines of their own, each at its rate.
         self.rounds_per_second += other.rounds_per_second;
+        self.rounds_per_second_without_waits += other.rounds_per_second_without_waits;
         self.floor_rounds_per_second += other.floor_rounds_per_second;
         self.seconds = self.seconds.max(other.seconds);
         self.interrupted |= other.interrupted;
@@ -258,82 +298,6 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            verdict,
-            inconclusive,
-            command: _,
-            seed: _,
-            protocol,
-            rounds,
-            registrants,
-            violated_rounds,
-            primaries,
-            wrong_primary,
-            events,
-            failed_instances,
-            faults,
-            fault_rounds: _,
-            traces,
-            latency_us,
-            failover_us,
-            rounds_per_second,
-            floor_rounds_per_second,
-            violation_rate_upper_95,
-            seconds,
-            interrupted,
-            latency_histogram_ns: _,
-            failover_histogram_ns: _,
-        } = self;
-        let reason = inconclusive.as_ref().map_or(String::new(), |why| format!(": {why}"));
-        let early = if *interrupted { ", ended early" } else { "" };
-        writeln!(formatter, "{protocol} {verdict}{reason}: {rounds} rounds of {registrants} in {seconds:.1} s{early}")?;
-        let Primaries { zero, one, many } = primaries;
-        write!(formatter, "  primaries    {one} rounds with one, {many} with several at once, {zero} with none")?;
-        match wrong_primary {
-            Some(wrong) => writeln!(formatter, "; {wrong} not the one that the journal elects")?,
-            None => writeln!(formatter)?,
-        }
-        let Events { delivered, once, never, many, excused, by_entries } = events;
-        write!(
-            formatter,
-            "  events       {delivered} delivered: {once} logged once, {never} never, {many} more than once"
-        )?;
-        writeln!(formatter, "{}", if *excused > 0 { format!(", {excused} excused") } else { String::new() })?;
-        if *many > 0 {
-            let by: Vec<_> = by_entries.iter().map(|(entries, events)| format!("{events} with {entries}")).collect();
-            writeln!(formatter, "  entries      {}", by.join(", "))?;
-        }
-        if *failed_instances > 0 {
-            writeln!(formatter, "  failed       {failed_instances} instances without an orderly end")?;
-        }
-        if !faults.is_empty() {
-            let faults: Vec<_> = faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-            writeln!(formatter, "  faults       {}", faults.join(", "))?;
-        }
-        let Traces { followed, mismatched, time_share } = traces;
-        if *followed > 0 {
-            let share = time_share * 100.0;
-            writeln!(
-                formatter,
-                "  traces       {followed} followed by the machine, {mismatched} no path of it ({share:.0} % of the time)"
-            )?;
-        }
-        for (what, spans) in [("verdict", latency_us), ("failover", failover_us)] {
-            if let Some(Percentiles { p50, p90, p99, max, count: _ }) = spans {
-                writeln!(formatter, "  {what:12} p50 {p50:.0} µs, p90 {p90:.0}, p99 {p99:.0}, max {max:.0}")?;
-            }
-        }
-        writeln!(
-            formatter,
-            "  rate         {rounds_per_second:.0} rounds/s; bare fork, exit and wait: {floor_rounds_per_second:.0}"
-        )?;
-        let percent = violation_rate_upper_95 * 100.0;
-        write!(formatter, "  violations   {violated_rounds} rounds; at most {percent:.2} % of all with 95 % confidence")
-    }
-}
-
 impl FaultRounds {
     fn new(rounds: u64, violated: u64) -> Self {
         Self { rounds, violated, violation_rate_upper_95: bound::upper_95(violated, rounds) }
@@ -344,43 +308,21 @@ fn unjudged() -> Verdict {
     Verdict::Inconclusive
 }
 
-/// What the rounds come to; where they show too little, why.
-fn conclude(rounds: u64, violated: u64, faults: &BTreeMap<String, u64>) -> (Verdict, Option<String>) {
-    let missing: Vec<_> = faults.iter().filter(|(_, count)| **count == 0).map(|(kind, _)| kind.as_str()).collect();
-    if violated > 0 {
-        (Verdict::Violated, None)
-    } else if rounds == 0 {
-        (Verdict::Inconclusive, Some("no round was run".into()))
-    } else if !missing.is_empty() {
-        let why = format!("these faults never happened: {}; run more rounds", missing.join(", "));
-        (Verdict::Inconclusive, Some(why))
-    } else {
-        (Verdict::Holds, None)
+/// So many times a boundary has its turn before it must have been died at: in a single round the part that is aimed at may
+/// fall to nobody.
+const TURNS: u64 = 3;
+
+impl Boundaries {
+    /// How many were died at.
+    pub(crate) fn hit(&self) -> usize {
+        self.by_boundary.values().filter(|aimed| aimed.hit > 0).count()
     }
-}
 
-fn recorded(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
-    histogram.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value())).collect()
-}
-
-fn percentiles(histogram: &Histogram<u64>) -> Option<Percentiles> {
-    let at = |quantile| count(histogram.value_at_quantile(quantile)) / 1000.0;
-    (!histogram.is_empty()).then(|| Percentiles {
-        p50: at(0.5),
-        p90: at(0.9),
-        p99: at(0.99),
-        max: count(histogram.max()) / 1000.0,
-        count: histogram.len(),
-    })
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { count(part) / count(whole) }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people and rates, 52 bits are enough")]
-fn count(number: u64) -> f64 {
-    number as f64
+    /// Those that were not, though they had their turns.
+    pub(crate) fn missed(&self) -> impl Iterator<Item = &str> {
+        let missed = |(_, aimed): &(&String, &Aimed)| aimed.planned >= TURNS && aimed.hit == 0;
+        self.by_boundary.iter().filter(missed).map(|(boundary, _)| boundary.as_str())
+    }
 }
 
 #[cfg(test)]
@@ -403,6 +345,35 @@ mod tests {
     }
 
     #[test]
+    fn a_boundary_that_is_never_reached_in_its_turns_leaves_the_run_inconclusive() {
+        let check = |planned, hit, expected| {
+            let mut options = options();
+            options.template.faults = vec![Kind::KillAtCall];
+            let mut tally = tally();
+            tally.totals.faults.insert("kill-at-call".into(), 1);
+            tally.totals.boundaries.insert("primary before write log".into(), Aimed { planned, hit });
+            let report = Report::new(&options, &tally, Ending { seconds: 1.0, interrupted: false });
+            assert_eq!(report.verdict, expected, "{report}");
+            assert_eq!(report.inconclusive.is_some(), expected == Verdict::Inconclusive);
+        };
+        check(2, 0, Verdict::Holds);
+        check(3, 1, Verdict::Holds);
+        check(3, 0, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn failovers_beyond_their_bound_violate() {
+        let mut slow = tally();
+        slow.takeover.record_n(50_000_000, 100).expect("in bounds");
+        slow.wake_up.record_n(100_000, 100).expect("in bounds");
+        let report = Report::new(&options(), &slow, Ending { seconds: 1.0, interrupted: false });
+        assert_eq!(report.verdict, Verdict::Violated);
+        slow.wake_up.record_n(2_000_000, 1_000).expect("in bounds");
+        let report = Report::new(&options(), &slow, Ending { seconds: 1.0, interrupted: false });
+        assert_eq!(report.verdict, Verdict::Holds, "the kernel itself was slow");
+    }
+
+    #[test]
     fn summaries() {
         let ending = Ending { seconds: 1.0, interrupted: false };
         insta::assert_snapshot!("holds", Report::new(&options(), &tally(), ending));
@@ -417,6 +388,11 @@ mod tests {
         totals.faults.insert("kill".into(), 7);
         totals.fault_rounds.insert("kill".into(), Affected { rounds: 7, violated: 2 });
         violated.failover.record(90_000).expect("in bounds");
+        violated.takeover.record_n(300_000, 40).expect("in bounds");
+        violated.wake_up.record_n(90_000, 20).expect("in bounds");
+        let aimed = |planned, hit| Aimed { planned, hit };
+        let boundaries = [("candidate before mkdir", aimed(2, 2)), ("leaver after close all", aimed(3, 0))];
+        totals.boundaries = boundaries.map(|(name, aimed)| (name.to_owned(), aimed)).into();
         let ending = Ending { seconds: 1.0, interrupted: true };
         insta::assert_snapshot!("violated", Report::new(&options(), &violated, ending));
         insta::assert_snapshot!("nothing", Report::new(&options(), &Tally::new(), ending));

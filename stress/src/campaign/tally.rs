@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::distribution::histogram;
 use crate::judge::Entries;
 
 /// Rounds by the most that were primary at one moment.
@@ -25,6 +26,24 @@ pub(crate) struct Affected {
     pub(crate) violated: u64,
 }
 
+/// A call boundary that instances were to die at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Aimed {
+    /// In how many rounds one was to.
+    pub(crate) planned: u64,
+    /// In how many one did.
+    pub(crate) hit: u64,
+}
+
+/// Adds the entries of one map to those of another.
+pub(crate) fn add_aimed(to: &mut BTreeMap<String, Aimed>, from: &BTreeMap<String, Aimed>) {
+    for (boundary, Aimed { planned, hit }) in from {
+        let aimed = to.entry(boundary.clone()).or_default();
+        aimed.planned += planned;
+        aimed.hit += hit;
+    }
+}
+
 /// What can be added up by adding numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Totals {
@@ -40,12 +59,16 @@ pub(crate) struct Totals {
     pub(crate) faults: BTreeMap<String, u64>,
     /// The rounds that each fault happened in, and how many of them were violated.
     pub(crate) fault_rounds: BTreeMap<String, Affected>,
+    /// The call boundaries that instances were to die at, by name.
+    pub(crate) boundaries: BTreeMap<String, Aimed>,
     /// Traces that were followed by the machine.
     pub(crate) traces: u64,
     /// Those that are no path of it.
     pub(crate) trace_mismatches: u64,
     /// Time spent in rounds, over all jobs, in nanoseconds.
     pub(crate) busy_ns: u64,
+    /// The part of it that went by because the plans say so.
+    pub(crate) waited_ns: u64,
     /// The part of it that following the traces took.
     pub(crate) validation_ns: u64,
     /// Rounds of bare processes, and the time spent in them.
@@ -61,6 +84,10 @@ pub(crate) struct Batch {
     pub(crate) latencies_ns: Vec<u64>,
     /// From the end of one tenure to the beginning of the next, in nanoseconds.
     pub(crate) failovers_ns: Vec<u64>,
+    /// From the death of a primary to the beginning of the next tenure, in nanoseconds.
+    pub(crate) takeovers_ns: Vec<u64>,
+    /// From the death of a bare lock's holder to the wake-up of its waiter, in nanoseconds.
+    pub(crate) wake_ups_ns: Vec<u64>,
 }
 
 /// All batches so far.
@@ -69,26 +96,35 @@ pub(crate) struct Tally {
     pub(crate) totals: Totals,
     pub(crate) latency: Histogram<u64>,
     pub(crate) failover: Histogram<u64>,
+    pub(crate) takeover: Histogram<u64>,
+    pub(crate) wake_up: Histogram<u64>,
 }
-
-/// Longer spans are counted as this: an hour, in nanoseconds.
-const SPAN_NS_MAX: u64 = 3_600_000_000_000;
 
 impl Tally {
     /// Nothing yet.
     pub(crate) fn new() -> Self {
-        let histogram = || Histogram::new_with_bounds(1, SPAN_NS_MAX, 3).expect("valid bounds");
-        Self { totals: Totals::default(), latency: histogram(), failover: histogram() }
+        Self {
+            totals: Totals::default(),
+            latency: histogram(),
+            failover: histogram(),
+            takeover: histogram(),
+            wake_up: histogram(),
+        }
     }
 
     /// Takes a batch in.
     pub(crate) fn add(&mut self, batch: &Batch) {
         self.totals.add(&batch.totals);
-        for span in &batch.latencies_ns {
-            self.latency.saturating_record((*span).max(1));
-        }
-        for span in &batch.failovers_ns {
-            self.failover.saturating_record((*span).max(1));
+        let Batch { totals: _, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns } = batch;
+        for (histogram, spans) in [
+            (&mut self.latency, latencies_ns),
+            (&mut self.failover, failovers_ns),
+            (&mut self.takeover, takeovers_ns),
+            (&mut self.wake_up, wake_ups_ns),
+        ] {
+            for span in spans {
+                histogram.saturating_record((*span).max(1));
+            }
         }
     }
 }
@@ -105,9 +141,11 @@ impl Totals {
             failed,
             faults,
             fault_rounds,
+            boundaries,
             traces,
             trace_mismatches,
             busy_ns,
+            waited_ns,
             validation_ns,
             floor_rounds,
             floor_ns,
@@ -128,9 +166,11 @@ impl Totals {
             affected.rounds += rounds;
             affected.violated += violated;
         }
+        add_aimed(&mut self.boundaries, boundaries);
         self.traces += traces;
         self.trace_mismatches += trace_mismatches;
         self.busy_ns += busy_ns;
+        self.waited_ns += waited_ns;
         self.validation_ns += validation_ns;
         self.floor_rounds += floor_rounds;
         self.floor_ns += floor_ns;

@@ -10,11 +10,12 @@ use single_primary::Os;
 
 use super::shard::Shard;
 use super::tally::Batch;
+use super::wake_up::WakeUp;
 use crate::clock;
 use crate::exit::Failure;
 use crate::findings::{Findings, Promise};
 use crate::history;
-use crate::judge::{self, Count, Evidence};
+use crate::judge::{self, Count, Evidence, Seen};
 use crate::kept;
 use crate::plan::{Plan, Template};
 use crate::process;
@@ -35,7 +36,7 @@ const KEPT_MAX: u64 = 3;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Message {
     /// What came of the rounds since the last one.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// A round was violated.
     Violation {
         /// The gravest of the promises that it broke.
@@ -92,7 +93,7 @@ pub(crate) struct Rounds<'a> {
 
 /// Runs rounds until there are no more or the campaign is stopped. Returns the process's exit code.
 pub(crate) fn run(rounds: &Rounds<'_>, shared: Shared, base: &Path, to: File) -> i32 {
-    let mut worker = Worker { to, batch: Batch::default(), told_ns: clock::now_ns() };
+    let mut worker = Worker { to, batch: Batch::default(), told_ns: clock::now_ns(), wake_up_ns: None };
     let end = match worker.work(rounds, shared, base) {
         Ok(()) => Message::Done,
         Err(failure) => Message::Failed(failure.to_string()),
@@ -125,6 +126,8 @@ struct Worker {
     to: File,
     batch: Batch,
     told_ns: u64,
+    /// The last wake-up that was measured and is not told in a history yet.
+    wake_up_ns: Option<u64>,
 }
 
 impl Worker {
@@ -136,6 +139,7 @@ impl Worker {
         let rig = |name| Rig::new(&PathBuf::from(format!("{}{name}", base.display())), rounds.template.instances_max());
         let (first, second) = (rig("a")?, rig("b")?);
         let mut rigs = [&first, &second].into_iter().cycle();
+        let wake_up = WakeUp::new().map_err(Failure::environment("shared memory", "mmap", "free some memory"))?;
         let mut stages = Stages::default();
         let mut begun_ns = clock::now_ns();
         let mut taken = 0;
@@ -154,6 +158,9 @@ impl Worker {
             if floor_is_due {
                 self.batch.totals.busy_ns += clock::now_ns() - begun_ns;
                 self.floor(rounds.template.processes())?;
+                if rounds.template.faults.iter().any(|kind| kind.kills()) {
+                    self.wake_up(&wake_up, &base.with_extension("lock"))?;
+                }
                 begun_ns = clock::now_ns();
             }
             if let Some((rig, plan, ended)) = stages.ended.take() {
@@ -198,7 +205,8 @@ impl Worker {
         let ran = rig.gather(plan, ended)?;
         let findings = self.count(&ran);
         if rounds.tells_history {
-            let lines = String::from_utf8_lossy(&history::of(plan, &ran, rig.regions())).into_owned();
+            let lines =
+                String::from_utf8_lossy(&history::of(plan, &ran, rig.regions(), self.wake_up_ns.take())).into_owned();
             self.send(&Message::History(lines)).map_err(heard())?;
         }
         if let Some(promise) = findings.gravest()
@@ -206,7 +214,7 @@ impl Worker {
         {
             let kept = rounds.keep.join(format!("{}-{}", plan.seed, plan.round));
             let story = story::tell(plan, &ran, rig.regions(), &findings);
-            let history = history::of(plan, &ran, rig.regions());
+            let history = history::of(plan, &ran, rig.regions(), None);
             kept::keep(&kept, plan, rig, promise, &story, &history)?;
             let history = String::from_utf8_lossy(&history).into_owned();
             self.send(&Message::Violation { promise, story, history, kept }).map_err(heard())?;
@@ -216,10 +224,10 @@ impl Worker {
 
     /// Adds a round to the batch, and says what is wrong with it.
     fn count(&mut self, ran: &Ran) -> Findings {
-        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces } = ran;
+        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces, boundaries, waited_ns } = ran;
         let count = judge::count(evidence);
         let findings = Findings::new(evidence, &count, mismatches);
-        let Batch { totals, latencies_ns, failovers_ns } = &mut self.batch;
+        let Batch { totals, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns: _ } = &mut self.batch;
         let Count { primaries, wrong_primary, entries, failed, nobody_excused: _, problems: _ } = count;
         totals.rounds += 1;
         totals.violated += u64::from(!findings.is_empty());
@@ -240,9 +248,16 @@ impl Worker {
         totals.traces += traces;
         totals.trace_mismatches += mismatches.len() as u64;
         totals.validation_ns += validation_ns;
+        totals.waited_ns += waited_ns;
+        for (boundary, hit) in boundaries {
+            let aimed = totals.boundaries.entry(boundary.to_string()).or_default();
+            aimed.planned += 1;
+            aimed.hit += u64::from(*hit);
+        }
         let verdicts = evidence.instances.iter().filter_map(|instance| instance.verdict_ns);
         latencies_ns.extend(verdicts.map(|at_ns| at_ns.saturating_sub(*released_ns)));
         failovers_ns.extend(failovers(evidence));
+        takeovers_ns.extend(takeovers(evidence));
         findings
     }
 
@@ -268,10 +283,19 @@ impl Worker {
         Ok(())
     }
 
+    /// Measures the wake-up of a bare lock: what no failover can be faster than.
+    fn wake_up(&mut self, wake_up: &WakeUp, path: &Path) -> Result<(), Failure> {
+        let remedy = "raise the limit of processes, or give fewer --registrants or --jobs";
+        let span_ns = wake_up.measure(path).map_err(Failure::environment("a bare lock", "fork or kill", remedy))?;
+        self.batch.wake_ups_ns.extend(span_ns);
+        self.wake_up_ns = span_ns;
+        Ok(())
+    }
+
     fn tell(&mut self) -> std::io::Result<()> {
         let batch = std::mem::take(&mut self.batch);
         self.told_ns = clock::now_ns();
-        self.send(&Message::Batch(batch))
+        self.send(&Message::Batch(Box::new(batch)))
     }
 
     fn send(&mut self, message: &Message) -> std::io::Result<()> {
@@ -289,6 +313,17 @@ fn failovers(evidence: &Evidence) -> impl Iterator<Item = u64> {
     tenures.into_iter().filter_map(move |tenure| {
         let before = ended_ns.replace(ended_ns.unwrap_or(0).max(tenure.until_ns));
         tenure.from_ns.checked_sub(before?)
+    })
+}
+
+/// From the death of each primary to the next tenure of one who knew of it, where they do not overlap.
+fn takeovers(evidence: &Evidence) -> impl Iterator<Item = u64> {
+    let instances = &evidence.instances;
+    instances.iter().filter(|instance| instance.died).filter_map(|dead| {
+        let died_ns = dead.tenures.last()?.until_ns;
+        let knew = |instance: &&Seen| instance.verdict_ns.is_some_and(|known_ns| known_ns < died_ns);
+        let later = instances.iter().filter(knew).flat_map(|instance| &instance.tenures).map(|tenure| tenure.from_ns);
+        later.filter_map(|from_ns| from_ns.checked_sub(died_ns)).min()
     })
 }
 

@@ -1,8 +1,12 @@
 //! What a history must keep, round by round. Only one round is held at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
+use crate::distribution::histogram;
+use crate::failover::Bound;
 use crate::history::{Line, What};
 
 /// More findings than this are counted, and not put into words.
@@ -12,6 +16,9 @@ const FINDINGS_MAX: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Checker {
     failover_max_ns: Option<u64>,
+    factor: f64,
+    floor: Spans,
+    takeovers: Spans,
     checked: Checked,
     round: Option<Round>,
     ended: BTreeSet<u64>,
@@ -27,6 +34,8 @@ pub(super) struct Checked {
     pub(super) violations: u64,
     /// Reasons why the history says too little.
     pub(super) doubts: u64,
+    /// How soon the dead were succeeded.
+    pub(super) failover: Bound,
     /// Violations and doubts in words, each with its lines.
     pub(super) findings: Vec<String>,
 }
@@ -42,6 +51,25 @@ struct Round {
     events: BTreeMap<String, Event>,
     elected: Vec<(u64, String, Vec<String>, u64)>,
     gone: HashMap<String, u64>,
+    /// When each instance first knew that another is primary.
+    follows: HashMap<String, u64>,
+    died: HashSet<String>,
+}
+
+/// Spans of nanoseconds, however many there are.
+#[derive(Debug)]
+struct Spans(Histogram<u64>);
+
+impl Default for Spans {
+    fn default() -> Self {
+        Self(histogram())
+    }
+}
+
+impl Spans {
+    fn record(&mut self, span_ns: u64) {
+        self.0.saturating_record(span_ns.max(1));
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,9 +94,9 @@ struct Event {
 }
 
 impl Checker {
-    pub(super) fn new(failover_max: Option<Duration>) -> Self {
+    pub(super) fn new(failover_max: Option<Duration>, factor: f64) -> Self {
         let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Self { failover_max_ns: failover_max.map(nanoseconds), ..Self::default() }
+        Self { failover_max_ns: failover_max.map(nanoseconds), factor, ..Self::default() }
     }
 
     /// Takes the next line.
@@ -105,6 +133,8 @@ impl Checker {
             if let Some(round) = self.round.take() {
                 self.judge(round, true);
             }
+        } else if let What::WakeUp { span_ns } = line.what {
+            self.floor.record(span_ns);
         } else if let Some(violation) = round.take(line, number) {
             self.violation(violation);
         }
@@ -122,6 +152,11 @@ impl Checker {
         if self.checked.tenures == 0 {
             self.doubt("nobody was ever primary: the history shows nothing".into());
         }
+        let bound = Bound::new(&self.floor.0, &self.takeovers.0, self.factor);
+        if bound.is_broken() {
+            self.violation(format!("failover after a death: {bound}"));
+        }
+        self.checked.failover = bound;
         self.checked
     }
 
@@ -138,6 +173,7 @@ impl Checker {
         round.tenures.sort_by_key(|tenure| tenure.begun.at_ns);
         self.checked.tenures += round.tenures.len() as u64;
         let mut longest: Option<&Tenure> = None;
+        let mut takeovers = Vec::new();
         for tenure in &round.tenures {
             let Begun { term, at_ns, line } = tenure.begun;
             if let Some(before) = longest {
@@ -154,6 +190,12 @@ impl Checker {
                         "line {line}: round {number}: term {term} follows term {} (line {other_line}): terms rise",
                         before.begun.term
                     ));
+                }
+                if let Some(gap_ns) = at_ns.checked_sub(before.until_ns)
+                    && round.died.contains(other)
+                    && round.follows.get(&tenure.instance).is_some_and(|known_ns| *known_ns < before.until_ns)
+                {
+                    takeovers.push(gap_ns);
                 }
                 let gap_ns = at_ns.saturating_sub(before.until_ns);
                 if self.failover_max_ns.is_some_and(|max_ns| gap_ns > max_ns) {
@@ -176,6 +218,9 @@ impl Checker {
             if longest.is_none_or(|before| before.until_ns <= tenure.until_ns) {
                 longest = Some(tenure);
             }
+        }
+        for gap_ns in takeovers {
+            self.takeovers.record(gap_ns);
         }
         for (term, primary, candidates, line) in &round.elected {
             if candidates.iter().min() != Some(primary) {
@@ -230,7 +275,15 @@ impl Round {
                 self.open.insert(instance, Begun { term, at_ns, line: number });
             }
             What::Cease { instance } => self.close(instance, at_ns),
-            What::Leave { instance } | What::Die { instance } | What::Fail { instance, .. } => {
+            What::Follow { instance } => {
+                self.follows.entry(instance).or_insert(at_ns);
+            }
+            What::Die { instance } => {
+                self.died.insert(instance.clone());
+                self.gone.insert(instance.clone(), number);
+                self.close(instance, at_ns);
+            }
+            What::Leave { instance } | What::Fail { instance, .. } => {
                 self.gone.insert(instance.clone(), number);
                 self.close(instance, at_ns);
             }
@@ -240,7 +293,7 @@ impl Round {
             What::Log { event, .. } => self.events.entry(event).or_default().logged.push(number),
             What::Excuse { event, .. } => self.events.entry(event).or_default().excused = true,
             What::Elect { term, primary, candidates } => self.elected.push((term, primary, candidates, number)),
-            What::End => {}
+            What::WakeUp { .. } | What::End => {}
         }
         None
     }
@@ -258,7 +311,7 @@ mod tests {
 
     /// The verdicts on a history: violations, doubts, and the first finding.
     fn check(history: &str) -> (u64, u64, String) {
-        let mut checker = Checker::new(Some(Duration::from_millis(1)));
+        let mut checker = Checker::new(Some(Duration::from_millis(1)), 100.0);
         for line in history.split_inclusive('\n') {
             checker.take(line.as_bytes());
         }
@@ -300,6 +353,26 @@ mod tests {
         check("\"primary\":\"b\"", "\"primary\":\"c\"", (2, 0), "to which it was not elected");
         check("\"at_ns\":21", "\"at_ns\":2100021", (1, 0), "2100 µs passed since the tenure of a");
         check("\"believe\",\"instance\":\"b\"", "\"believe\",\"instance\":\"a\"", (1, 0), "after its end (line 6)");
+    }
+
+    #[test]
+    fn failovers_are_judged_by_what_bare_locks_took() {
+        let check = |span_ns: u64, expected: u64| {
+            let round = |number: u64| {
+                let wake_up = format!("{{\"round\":1,\"at_ns\":0,\"what\":\"wake-up\",\"span_ns\":{span_ns}}}\n");
+                let follow = "{\"round\":1,\"at_ns\":15,\"what\":\"follow\",\"instance\":\"b\"}\n";
+                let late = GOOD.replace("\"at_ns\":21", "\"at_ns\":90021").replace("\"at_ns\":30", "\"at_ns\":90030");
+                format!("{wake_up}{follow}{late}").replace("\"round\":1", &format!("\"round\":{number}"))
+            };
+            let (violations, doubts, found) = check(&(0..30).map(round).collect::<String>());
+            assert_eq!((violations, doubts), (expected, 0), "{found}");
+            assert!(
+                expected == 0 || found.starts_with("failover after a death: p50 90 µs of 30, BEYOND 80 µs"),
+                "{found}"
+            );
+        };
+        check(1_000, 0);
+        check(800, 1);
     }
 
     #[test]

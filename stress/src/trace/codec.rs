@@ -19,6 +19,7 @@ const CEASE: u8 = 9;
 const FAILED: u8 = 10;
 const NOTE: u8 = 11;
 const FAULT: u8 = 12;
+const RECORDED: u8 = 13;
 
 /// Appends the entry's payload, and returns its kind.
 pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) -> u8 {
@@ -32,6 +33,10 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) -> u8 {
         Entry::Deliver(event) => {
             number(to, (*event).into());
             DELIVER
+        }
+        Entry::Recorded(event) => {
+            number(to, (*event).into());
+            RECORDED
         }
         Entry::Leave => LEAVE,
         Entry::Left => LEFT,
@@ -183,6 +188,7 @@ pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Entry> {
         CALL => Entry::Call(rest.call()?),
         REPLY => Entry::Reply(rest.reply()?),
         DELIVER => Entry::Deliver(rest.number()?.try_into().ok()?),
+        RECORDED => Entry::Recorded(rest.number()?.try_into().ok()?),
         LEAVE => Entry::Leave,
         LEFT => Entry::Left,
         VERDICT => Entry::Verdict { primary: rest.byte()? == 1 },
@@ -355,6 +361,7 @@ mod tests {
         let entries = [
             Entry::Clock(Time::from_micros(1)),
             Entry::Deliver(2),
+            Entry::Recorded(2),
             Entry::Leave,
             Entry::Left,
             Entry::Verdict { primary: true },
