@@ -2,15 +2,23 @@
 
 mod fault;
 mod floor;
+mod ground;
 mod judge;
+mod kept;
+mod load;
 mod program;
 mod registrant;
+mod replay;
 mod report;
 mod round;
+mod stall;
 mod start_line;
 mod story;
+#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod touch;
 
 use std::io::{self, IsTerminal as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,13 +27,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 pub(crate) use self::fault::Fault;
+use self::ground::Ground;
 use self::judge::Judged;
+use self::kept::Kept;
+pub(crate) use self::kept::is_kept;
+use self::load::Load;
 use self::program::Program;
+pub(crate) use self::replay::replay;
 use self::report::{Ending, Report, Tally};
-use self::round::{Ground, Plan};
+use self::round::Plan;
 use crate::exit::{Exit, Failure};
+use crate::interrupt::flag_of_signals;
 use crate::{export, span};
 
 /// How many stories are told and kept.
@@ -77,7 +93,7 @@ pub(crate) struct Common {
 /// A campaign of foreign registrants, with nothing left open.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    program: Program,
+    conditions: Conditions,
     rounds: u64,
     duration: Option<Duration>,
     registrants: usize,
@@ -86,10 +102,22 @@ pub(crate) struct Settings {
     faults: Vec<Fault>,
     seed: u64,
     jobs: usize,
+    /// Whether permissions keep this process out of nothing.
+    is_root: bool,
+}
+
+/// What a round needs beside its plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Conditions {
+    program: Program,
     settle: Duration,
     patience: Duration,
     /// Whether any registrant has ever said who is primary.
+    #[serde(skip)]
     speaks: Arc<AtomicBool>,
+    /// Whether it is to end early.
+    #[serde(skip)]
+    interrupt: Arc<AtomicBool>,
 }
 
 impl Arguments {
@@ -104,58 +132,60 @@ pub(crate) fn run(arguments: &Arguments, common: Common) -> Result<Exit, Failure
     let text = arguments.registrant.as_deref().unwrap_or_default();
     let Common { rounds, duration, registrants, events, early, mut faults, seed, jobs, dir, keep, export_json } =
         common;
-    let mut skipped = Vec::new();
-    if rustix::process::geteuid().is_root() && faults.contains(&Fault::Permissions) {
-        faults.retain(|fault| *fault != Fault::Permissions);
-        skipped.push("permissions: they keep nobody out who is root".to_owned());
-    }
-    let settings = Settings {
+    let conditions = Conditions {
         program: Program::new(text, arguments.shell)?,
-        rounds,
-        duration,
-        registrants,
-        events,
-        early,
-        faults,
-        seed,
-        jobs,
         settle: arguments.settle,
         patience: arguments.patience,
         speaks: Arc::default(),
+        interrupt: flag_of_signals()?,
     };
-    eprintln!("{settings}");
-    let base = tempfile::Builder::new().prefix("stress-").tempdir_in(&dir).map_err(Failure::environment(
-        dir.display(),
-        "mkdir",
-        "give a directory that you may write to by --dir",
-    ))?;
-    let interrupt = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let registered = signal_hook::flag::register(signal, interrupt.clone());
-        registered.map_err(Failure::environment("signals", "sigaction", "report this"))?;
+    let base = workplace(&dir)?;
+    let is_root = rustix::process::geteuid().is_root();
+    let mut skipped = Vec::new();
+    for (fault, why) in [
+        (Fault::Stall, &stall::why_impossible as &dyn Fn() -> Option<String>),
+        (Fault::Permissions, &|| if is_root { conditions.why_not_unprivileged(base.path()) } else { None }),
+    ] {
+        if let Some(why) = faults.contains(&fault).then(why).flatten() {
+            faults.retain(|one| *one != fault);
+            skipped.push(format!("{fault}: {why}"));
+        }
     }
+    let settings = Settings { conditions, rounds, duration, registrants, events, early, faults, seed, jobs, is_root };
+    eprintln!("{settings}");
     let begun = Instant::now();
     let tally = {
         let _load = settings.faults.contains(&Fault::Load).then(Load::start);
-        gather(&settings, base.path(), &keep, &interrupt)?
+        gather(&settings, base.path(), &keep)?
     };
     let seconds = begun.elapsed().as_secs_f64();
-    let floor =
-        if arguments.floor { Some(floor::rounds_per_second(&settings, base.path(), &interrupt)?) } else { None };
-    let interrupted = interrupt.load(Ordering::Relaxed);
+    let floor = if arguments.floor { Some(floor::rounds_per_second(&settings, base.path())?) } else { None };
+    let interrupted = settings.conditions.interrupt.load(Ordering::Relaxed);
     let report = Report::new(&settings, tally, Ending { seconds, interrupted, skipped, floor });
     eprintln!("{report}");
     if let Some(target) = &export_json {
         export::json(target, &report)?;
     }
-    Ok(report.exit())
+    Ok(report.verdict.into())
+}
+
+/// A directory for rounds, through which whoever runs as another user finds its way.
+fn workplace(parent: &Path) -> Result<TempDir, Failure> {
+    let make = || -> io::Result<TempDir> {
+        let base = tempfile::Builder::new().prefix("stress-").tempdir_in(parent)?;
+        std::fs::set_permissions(base.path(), std::fs::Permissions::from_mode(0o711))?;
+        Ok(base)
+    };
+    make().map_err(Failure::environment(parent.display(), "mkdir", "give a directory that you may write to by --dir"))
 }
 
 impl std::fmt::Display for Settings {
     /// What the campaign is, as it can be run again. Which of several processes is faster, a seed does not say.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = shell_words::quote(self.program.text());
-        write!(formatter, "stress campaign --registrant {text} --registrants {}", self.registrants)?;
+        let Conditions { program, settle, patience, .. } = &self.conditions;
+        let text = shell_words::quote(program.text());
+        let shell = if program.is_for_shell() { " --shell" } else { "" };
+        write!(formatter, "stress campaign --registrant {text}{shell} --registrants {}", self.registrants)?;
         match self.duration {
             Some(duration) => write!(formatter, " --duration {}", shell_words::quote(&span::show(duration)))?,
             None => write!(formatter, " --rounds {}", self.rounds)?,
@@ -168,8 +198,8 @@ impl std::fmt::Display for Settings {
         write!(
             formatter,
             " --settle {} --patience {}",
-            shell_words::quote(&span::show(self.settle)),
-            shell_words::quote(&span::show(self.patience))
+            shell_words::quote(&span::show(*settle)),
+            shell_words::quote(&span::show(*patience))
         )?;
         if !self.faults.is_empty() {
             let faults: Vec<_> = self.faults.iter().map(ToString::to_string).collect();
@@ -182,12 +212,15 @@ impl std::fmt::Display for Settings {
 /// What a job tells of a round.
 struct News {
     fault: Option<Fault>,
+    /// Whether it happened: a registrant may have ended before.
+    is_exercised: bool,
     judged: Judged,
     errors: String,
     story: Option<String>,
 }
 
-fn gather(settings: &Settings, base: &Path, keep: &Path, interrupt: &AtomicBool) -> Result<Tally, Failure> {
+fn gather(settings: &Settings, base: &Path, keep: &Path) -> Result<Tally, Failure> {
+    let interrupt = &settings.conditions.interrupt;
     let (next, stories, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let mut tally = Tally::new();
     let bar = progress(settings);
@@ -209,8 +242,8 @@ fn gather(settings: &Settings, base: &Path, keep: &Path, interrupt: &AtomicBool)
                 stop.store(true, Ordering::Relaxed);
             }
             match news.recv_timeout(Duration::from_millis(50)) {
-                Ok(Ok(News { fault, judged, errors, story })) => {
-                    tally.add(fault, &judged, &errors);
+                Ok(Ok(News { fault, is_exercised, judged, errors, story })) => {
+                    tally.add(fault, is_exercised, &judged, &errors);
                     if let Some(story) = story {
                         bar.suspend(|| eprintln!("\n{story}"));
                     }
@@ -255,7 +288,7 @@ impl Job<'_> {
             if round >= self.settings.rounds {
                 return;
             }
-            let news = self.round(round);
+            let Some(news) = self.round(round).transpose() else { return };
             let failed = news.is_err();
             if tell.send(news).is_err() || failed {
                 return;
@@ -263,36 +296,69 @@ impl Job<'_> {
         }
     }
 
-    fn round(&self, number: u64) -> Result<News, Failure> {
-        let plan = Plan::draw(self.settings, number);
-        let failure = |call| {
-            Failure::environment::<io::Error>(self.base.display(), call, "free space there, or give another --dir")
-        };
-        let ground = Ground::new(self.base, &number.to_string()).map_err(failure("mkdir"))?;
-        let ran = round::run(&plan, self.settings, &ground).map_err(|error| self.settings.cannot_start(error))?;
+    /// Runs a round; nothing comes of one that is interrupted.
+    fn round(&self, number: u64) -> Result<Option<News>, Failure> {
+        let Self { settings, base, .. } = self;
+        let plan = Plan::draw(settings, number);
+        let Some((ground, ran)) = settings.conditions.run(&plan, base)? else { return Ok(None) };
         let judged = judge::judge(&plan, &ran);
         let story = (!judged.broken.is_empty() && self.stories.fetch_add(1, Ordering::Relaxed) < STORIES_MAX)
             .then(|| self.keep(&plan, &ground, &story::tell(&plan, &ran, &judged)))
             .transpose()?;
-        ground.clear().map_err(failure("removing a round's files"))?;
-        Ok(News { fault: plan.fault, judged, errors: ran.errors, story })
+        let is_exercised = plan.is_exercised(&ran);
+        clear(&ground, base)?;
+        Ok(Some(News { fault: plan.fault, is_exercised, judged, errors: ran.errors, story }))
     }
 
-    /// Keeps a violated round: its files, and its story.
+    /// Keeps a violated round: its files, its story, and what runs it again.
     fn keep(&self, plan: &Plan, ground: &Ground, story: &str) -> Result<String, Failure> {
-        let directory = self.keep.join(format!("foreign-{}-{}", self.settings.seed, plan.round));
-        let keep = || -> io::Result<()> {
-            std::fs::create_dir_all(&directory)?;
-            copy(&ground.directory, &directory)?;
-            std::fs::write(directory.join("story.txt"), story)
-        };
-        let remedy = "give another place by --keep";
-        keep().map_err(Failure::environment(directory.display(), "keeping a violated round", remedy))?;
-        Ok(format!("{story}  its files are kept in {}", directory.display()))
+        let Settings { conditions, seed, faults, .. } = self.settings;
+        let directory = self.keep.join(format!("foreign-{seed}-{}", plan.round));
+        let has_load = faults.contains(&Fault::Load);
+        let kept = Kept { conditions: conditions.clone(), seed: *seed, has_load, plan: plan.clone() };
+        kept::keep(&directory, &kept, ground, story)?;
+        Ok(format!(
+            "{story}  its files are kept in {directory}\nrun it again: stress replay {directory}",
+            directory = directory.display()
+        ))
     }
 }
 
-impl Settings {
+/// Removes what a round has left.
+fn clear(ground: &Ground, base: &Path) -> Result<(), Failure> {
+    ground.clear().map_err(Failure::environment(base.display(), "removing a round's files", FREE_SPACE))
+}
+
+const FREE_SPACE: &str = "free space there, or give another --dir";
+
+impl Conditions {
+    /// Runs a round in a directory of its own, which stays; nothing comes of one that is interrupted.
+    fn run(&self, plan: &Plan, base: &Path) -> Result<Option<(Ground, round::Ran)>, Failure> {
+        let failure = Failure::environment(base.display(), "mkdir", FREE_SPACE);
+        let ground = Ground::new(base, &format!("{}-{:08x}", plan.round, fastrand::u32(..))).map_err(failure)?;
+        match round::run(plan, self, &ground) {
+            Err(_) if self.interrupt.load(Ordering::Relaxed) => clear(&ground, base).map(|()| None),
+            ran => Ok(Some((ground, ran.map_err(|error| self.cannot_start(error))?))),
+        }
+    }
+
+    /// Why the program cannot run as a user whom permissions keep out, if it cannot: one of it must elect itself.
+    fn why_not_unprivileged(&self, base: &Path) -> Option<String> {
+        const USER: &str = "who is root is kept out by no permissions, and as another user";
+        let plan = Plan::unprivileged();
+        match self.run(&plan, base) {
+            Ok(None) => Some("it was interrupted".into()),
+            Ok(Some((ground, ran))) => {
+                let judged = judge::judge(&plan, &ran);
+                let broken = judged.broken.first().map(ToString::to_string);
+                let why =
+                    judged.unjudged.or(broken).or_else(|| clear(&ground, base).err().map(|error| error.to_string()));
+                why.map(|why| format!("{USER} the program fails: {why} {}", ran.errors.trim()).trim_end().to_owned())
+            }
+            Err(failure) => Some(format!("{USER}: {failure}")),
+        }
+    }
+
     fn cannot_start(&self, error: io::Error) -> Failure {
         let name = self.program.name();
         let remedy = match error.kind() {
@@ -301,46 +367,5 @@ impl Settings {
             _ => "raise the limits of files and processes, or give fewer --registrants or --jobs",
         };
         Failure::environment(name, "starting a registrant", remedy)(error)
-    }
-}
-
-/// Copies regular files, and those in directories.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let (kind, copied) = (entry.file_type()?, to.join(entry.file_name()));
-        if kind.is_dir() {
-            copy(&entry.path(), &copied)?;
-        } else if kind.is_file() {
-            std::fs::copy(entry.path(), copied)?;
-        }
-    }
-    Ok(())
-}
-
-/// Threads that keep the processors busy until this is dropped: four for each.
-struct Load {
-    stop: Arc<AtomicBool>,
-}
-
-impl Load {
-    fn start() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        for _ in 0..4 * thread::available_parallelism().map_or(1, usize::from) {
-            let stop = stop.clone();
-            thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            });
-        }
-        Self { stop }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
     }
 }

@@ -8,6 +8,7 @@ mod report;
 pub(crate) mod worker;
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use single_primary::call::{Access, Call, Handle, Name, Reply};
@@ -16,8 +17,9 @@ use single_primary::{Election, FileSystem, Os};
 
 use self::actor::{Field, Stop};
 use self::property::Property;
-use self::report::{Report, Row, Verdict};
+use self::report::{Report, Row, verdict_of};
 use crate::exit::{Exit, Failure};
+use crate::interrupt::flag_of_signals;
 use crate::{export, span};
 
 /// The options of `stress qualify`.
@@ -43,12 +45,16 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let directory = &arguments.directory;
     let file_system = file_system(arguments)?;
+    let interrupt = flag_of_signals()?;
     eprintln!("{}: {file_system}", directory.display());
     let mut rows = Vec::new();
     for property in Property::ALL {
         if !arguments.only.is_empty() && !arguments.only.contains(&property) {
-            let row = Row::new(property, Err(Stop::Unknown("left out".into())));
-            rows.push(row);
+            rows.push(Row::new(property, Err(Stop::Unknown("left out".into()))));
+            continue;
+        }
+        if interrupt.load(Ordering::Relaxed) {
+            rows.push(Row::new(property, Err(Stop::Unknown("interrupted before it".into()))));
             continue;
         }
         let place = tempfile::Builder::new().prefix("qualify-").tempdir_in(directory).map_err(Failure::environment(
@@ -56,13 +62,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             "mkdir",
             "give a directory that this user can write to",
         ))?;
-        let field = Field { directory: place.path(), broken: arguments.broken, timeout: arguments.timeout };
-        let row = Row::new(property, checks::check(property, &field));
+        let (broken, timeout) = (arguments.broken, arguments.timeout);
+        let field = Field { directory: place.path(), broken, timeout, interrupt: interrupt.clone() };
+        let mut checked = checks::check(property, &field);
+        if interrupt.load(Ordering::Relaxed) {
+            // What came of it may be the interrupt's doing.
+            checked = Err(Stop::Unknown("interrupted".into()));
+        }
+        let row = Row::new(property, checked);
         eprintln!("{row}");
         rows.push(row);
     }
     let report = Report {
-        verdict: Verdict::of(&rows),
+        verdict: verdict_of(&rows),
         directory: directory.display().to_string(),
         file_system: file_system.to_string(),
         broken_on_purpose: arguments.broken,
@@ -72,11 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let Some(target) = &arguments.export_json {
         export::json(target, &report)?;
     }
-    Ok(match report.verdict {
-        Verdict::Holds => Exit::Holds,
-        Verdict::Violated => Exit::Violated,
-        Verdict::Inconclusive => Exit::Inconclusive,
-    })
+    Ok(report.verdict.into())
 }
 
 /// What statfs(2) says of the directory.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use crate::attempt::{Attempts, Outcome};
 use crate::campaign::{Workplace, side_by_side, workplace_parent};
 use crate::exit::{Exit, Failure};
+use crate::foreign;
 use crate::kept;
 use crate::plan::Plan;
 use crate::shrink::shrink;
@@ -33,6 +34,9 @@ pub(crate) struct Arguments {
 /// Runs the plan again and again: violated where any run was.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let Arguments { directory, times, no_shrink, dir } = arguments;
+    if foreign::is_kept(directory) {
+        return foreign::replay(directory, *times, &workplace_parent(dir.as_deref()));
+    }
     let (whole, promise) = kept::plan(directory)?;
     eprintln!("stress replay --times {times}{} {}", if *no_shrink { " --no-shrink" } else { "" }, directory.display());
     let workplace = Workplace::new(&workplace_parent(dir.as_deref()))?;

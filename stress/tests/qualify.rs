@@ -1,8 +1,8 @@
 //! `stress qualify` where the file system keeps everything, and where one thing after the other is broken on purpose.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -84,6 +84,30 @@ fn a_part_of_the_properties_is_not_enough() -> Result {
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     let output = qualify(&directory.path().join("nowhere"), &[])?;
     assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
+fn an_interrupt_ends_it_with_the_verdict_so_far() -> Result {
+    let directory = tempfile::tempdir()?;
+    for (arguments, words, exit) in
+        [(&[][..], "", 3), (&["--broken", "exclusive-lock"], "VIOLATED", 1), (&["--broken", "clock"], "holds", 3)]
+    {
+        let mut child =
+            Command::new(STRESS).arg("qualify").arg(directory.path()).args(arguments).stderr(Stdio::piped()).spawn()?;
+        let mut stderr = BufReader::new(child.stderr.take().ok_or("stderr is piped")?);
+        let mut line = String::new();
+        while line.is_empty() || !line.contains(words) {
+            line.clear();
+            assert_ne!(stderr.read_line(&mut line)?, 0, "{words}: it ended early");
+        }
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)?;
+        let mut rest = String::new();
+        stderr.read_to_string(&mut rest)?;
+        assert_eq!(child.wait()?.code(), Some(exit), "{words}: {rest}");
+        assert!(rest.contains("interrupted") || exit == 1, "{words}: {rest}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path())?.count(), 0, "what was made is removed again");
     Ok(())
 }
 

@@ -57,6 +57,9 @@ impl Fingerprints {
     }
 }
 
+/// Few lines are shorter, in bytes.
+const LINE_BYTES_USUAL: usize = 64;
+
 /// What a block of lines holds.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -103,7 +106,10 @@ impl Batch {
     /// Reads whole lines.
     pub(crate) fn of(block: Vec<u8>, finder: &Finder, fingerprints: Fingerprints) -> Self {
         let end_of_block = block.len();
-        let mut batch = Self { torn: block.last().is_some_and(|&last| last != b'\n'), bytes: block, ..Self::default() };
+        // Room for most logs, so that it seldom moves.
+        let entries = Vec::with_capacity(end_of_block / LINE_BYTES_USUAL);
+        let mut batch =
+            Self { torn: block.last().is_some_and(|&last| last != b'\n'), entries, bytes: block, ..Self::default() };
         let mut locations = match finder {
             Finder::Pattern(pattern, _) => Some(pattern.capture_locations()),
             Finder::Key(_) | Finder::Line => None,

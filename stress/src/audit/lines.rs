@@ -20,7 +20,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 /// # Errors
 /// Where the first bytes cannot be read.
 pub(crate) fn unpacked<'a>(raw: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let mut raw = BufReader::with_capacity(BLOCK_BYTES, raw);
+    // Smaller than what is asked of it for a block, which it then does not copy.
+    let mut raw = BufReader::with_capacity(BLOCK_BYTES / 4, raw);
     // A pipe may give one byte at first, which alone does not show what it begins.
     let mut head = Vec::with_capacity(GZIP_MAGIC.len());
     raw.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut head)?;

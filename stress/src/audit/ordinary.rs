@@ -167,30 +167,30 @@ impl Scanner<'_> {
 
     /// Passes over a string, from behind its first quotation mark to behind its last; whether it has escapes.
     fn string(&mut self) -> Option<bool> {
-        let mut is_escaped = false;
+        let (mut at, mut is_escaped) = (self.at, false);
         loop {
-            while let Some((bytes, _)) = self.bytes.get(self.at..)?.split_first_chunk() {
+            while let Some((bytes, _)) = self.bytes.get(at..)?.split_first_chunk() {
                 let special = first_special(bytes);
-                self.at += special;
+                at += special;
                 if special < STEP {
                     break;
                 }
             }
-            match self.here() {
+            match self.bytes.get(at)? {
                 b'"' => {
-                    self.at += 1;
+                    self.at = at + 1;
                     return Some(is_escaped);
                 }
                 b'\\' => {
                     is_escaped = true;
-                    self.at += match self.bytes.get(self.at + 1)? {
+                    at += match self.bytes.get(at + 1)? {
                         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
-                        b'u' if self.bytes.get(self.at + 2..self.at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+                        b'u' if self.bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
                         _ => return None,
                     };
                 }
                 // Fewer bytes than a step are left.
-                b' '.. => self.at += 1,
+                b' '.. => at += 1,
                 _ => return None,
             }
         }

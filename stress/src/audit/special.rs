@@ -6,6 +6,7 @@ pub(crate) const STEP: usize = 16;
 
 /// The place of the first special byte; the length where there is none.
 #[cfg(target_arch = "x86_64")]
+#[inline]
 pub(crate) fn first_special(bytes: &[u8; STEP]) -> usize {
     // SAFETY: every processor of this architecture has SSE2.
     unsafe { by_vector(bytes) }
@@ -13,18 +14,20 @@ pub(crate) fn first_special(bytes: &[u8; STEP]) -> usize {
 
 /// The place of the first special byte; the length where there is none.
 #[cfg(not(target_arch = "x86_64"))]
+#[inline]
 pub(crate) fn first_special(bytes: &[u8; STEP]) -> usize {
     by_halves(bytes)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse2")]
+#[inline]
 fn by_vector(bytes: &[u8; STEP]) -> usize {
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+        _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     };
-    let half = |from: usize| i64::from_le_bytes(bytes[from..from + 8].try_into().expect("half of them"));
-    let bytes = _mm_set_epi64x(half(8), half(0));
+    // SAFETY: there are as many bytes as a vector has, and they need no alignment.
+    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
     let quotation_mark = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed()));
     let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
     let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);

@@ -1,17 +1,21 @@
 //! What is done to a registrant that knows nothing of it.
 
 use clap::ValueEnum as _;
+use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 use crate::fault::Kind;
 
 /// A fault that needs no cooperation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Fault {
     /// SIGKILL to the primary, or to one of them where none has said that it is.
     Kill,
     /// SIGSTOP to the primary, and SIGCONT after a while.
     Stop,
+    /// One instance is held before it touches the election directory, while the others run.
+    Stall,
     /// One instance starts when the others have their verdicts.
     Late,
     /// SIGKILL to the primary, and another instance starts in its place.
@@ -33,16 +37,17 @@ impl Fault {
             match kind {
                 Kind::Kill => faults.push(Self::Kill),
                 Kind::Stop => faults.push(Self::Stop),
+                Kind::Stall => faults.push(Self::Stall),
                 Kind::Late => faults.push(Self::Late),
                 Kind::Restart => faults.push(Self::Restart),
                 Kind::Load => faults.push(Self::Load),
                 Kind::Full => faults.push(Self::Full),
                 Kind::Permissions => faults.push(Self::Permissions),
-                Kind::KillAtCall | Kind::Stall | Kind::Heir | Kind::Fork | Kind::Corrupt | Kind::Unlink if all => {}
-                Kind::KillAtCall | Kind::Stall | Kind::Heir | Kind::Fork | Kind::Corrupt | Kind::Unlink => {
+                Kind::KillAtCall | Kind::Heir | Kind::Fork | Kind::Corrupt | Kind::Unlink if all => {}
+                Kind::KillAtCall | Kind::Heir | Kind::Fork | Kind::Corrupt | Kind::Unlink => {
                     return Err(Failure::Usage(format!(
-                        "--faults {}: it needs the cooperation of the registrant; give some of kill, stop, late, restart, \
-                         load, full, permissions",
+                        "--faults {}: it needs the cooperation of the registrant; give some of kill, stop, stall, late, \
+                         restart, load, full, permissions",
                         kind.name()
                     )));
                 }
@@ -62,6 +67,7 @@ impl std::fmt::Display for Fault {
         formatter.write_str(match self {
             Self::Kill => "kill",
             Self::Stop => "stop",
+            Self::Stall => "stall",
             Self::Late => "late",
             Self::Restart => "restart",
             Self::Load => "load",

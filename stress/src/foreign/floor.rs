@@ -3,13 +3,13 @@
 use std::io;
 use std::path::Path;
 use std::process::Child;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Settings;
+use super::ground::Ground;
 use super::report::rate;
-use super::round::Ground;
 use crate::exit::Failure;
 
 /// How long is measured.
@@ -17,22 +17,22 @@ const MEASURED: Duration = Duration::from_secs(2);
 
 /// Rounds per second, where a round starts as many copies as an election has, each with nothing to read, and waits for
 /// them to end.
-pub(crate) fn rounds_per_second(settings: &Settings, base: &Path, interrupt: &AtomicBool) -> Result<f64, Failure> {
+pub(crate) fn rounds_per_second(settings: &Settings, base: &Path) -> Result<f64, Failure> {
     let rounds = AtomicU64::new(0);
     let begun = Instant::now();
     let measure = || -> io::Result<()> {
-        while begun.elapsed() < MEASURED && !interrupt.load(Ordering::Relaxed) {
+        while begun.elapsed() < MEASURED && !settings.conditions.interrupt.load(Ordering::Relaxed) {
             let round = rounds.fetch_add(1, Ordering::Relaxed);
             let ground = Ground::new(base, &format!("floor-{round}"))?;
             let mut children = Vec::new();
             for index in 0..settings.registrants {
-                let mut command = settings.program.command();
+                let mut command = settings.conditions.program.command();
                 let place = ground.place();
                 command.env("ELECTION_DIR", place.directory).env("REALTIME_LOG", place.log);
                 children.push(command.env("INSTANCE_ID", index.to_string()).spawn()?);
             }
             for mut child in children {
-                wait(&mut child, settings.patience)?;
+                wait(&mut child, settings.conditions.patience)?;
             }
             ground.clear()?;
         }
@@ -42,7 +42,7 @@ pub(crate) fn rounds_per_second(settings: &Settings, base: &Path, interrupt: &At
         let jobs: Vec<_> = (0..settings.jobs).map(|_| scope.spawn(measure)).collect();
         jobs.into_iter().try_for_each(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
-    .map_err(|error| settings.cannot_start(error))?;
+    .map_err(|error| settings.conditions.cannot_start(error))?;
     Ok(rate(rounds.into_inner(), begun.elapsed().as_secs_f64()))
 }
 

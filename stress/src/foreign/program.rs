@@ -3,16 +3,19 @@
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{SigHandler, Signal as Interrupt, signal};
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, setrlimit};
+use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
+use serde::{Deserialize, Serialize};
 
 use super::start_line;
 use crate::exit::Failure;
 
 /// A command line, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Program {
     text: String,
     words: Vec<String>,
@@ -38,6 +41,11 @@ impl Program {
         &self.text
     }
 
+    /// Whether the shell starts it.
+    pub(crate) fn is_for_shell(&self) -> bool {
+        self.words.len() == 3 && self.words[2] == self.text
+    }
+
     /// The program alone, as it is looked for.
     pub(crate) fn name(&self) -> &str {
         &self.words[0]
@@ -51,12 +59,36 @@ impl Program {
     }
 }
 
+/// The user and the group that own nothing, by the number that kernels give to those whom they do not know.
+const NOBODY: u32 = 65_534;
+
+/// Gives a file to the user that unprivileged registrants run as.
+pub(crate) fn give_to_nobody(path: &Path) -> io::Result<()> {
+    std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY))
+}
+
+/// What a registrant is kept from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// No file may grow beyond this.
+    pub(crate) file_bytes_max: Option<u64>,
+    /// It runs as a user whom permissions keep out.
+    pub(crate) unprivileged: bool,
+}
+
 /// Has the process lead a group of its own, stop before its first instruction until [`start_line::release`], be killed when this thread
-/// ends, and write no file beyond a size.
-pub(crate) fn confine(command: &mut Command, file_bytes_max: Option<u64>) {
+/// ends, and keep to its limits.
+pub(crate) fn confine(command: &mut Command, limits: Limits) {
+    let Limits { file_bytes_max, unprivileged } = limits;
     command.process_group(0);
     let parent = std::process::id();
     let confine = move || {
+        if unprivileged {
+            // The user comes last, and before all that a change of it would undo.
+            set_thread_groups(&[])?;
+            set_thread_gid(Gid::from_raw(NOBODY))?;
+            set_thread_uid(Uid::from_raw(NOBODY))?;
+        }
         die_with(parent)?;
         // Where this is forbidden, it starts at once: a race is then seen less often, and nothing else changes.
         let _ = start_line::hold();

@@ -10,7 +10,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
-use super::program::{Program, confine};
+use super::program::{Limits, Program, confine};
+use super::stall::Stall;
 use super::start_line;
 use crate::clock;
 use crate::judge::Tenure;
@@ -88,7 +89,7 @@ impl Registrant {
         id: &str,
         place: &Place<'_>,
         stderr: OwnedFd,
-        file_bytes_max: Option<u64>,
+        limits: Limits,
     ) -> io::Result<Self> {
         let mut command = program.command();
         command
@@ -98,7 +99,7 @@ impl Registrant {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr);
-        confine(&mut command, file_bytes_max);
+        confine(&mut command, limits);
         let started_ns = clock::now_ns();
         let mut child = command.spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -123,7 +124,7 @@ impl Registrant {
             events: Vec::new(),
             quitting: false,
             stopped: false,
-            disturbed: file_bytes_max.is_some(),
+            disturbed: limits.file_bytes_max.is_some(),
             killed_as: None,
             end: None,
             status: String::new(),
@@ -143,6 +144,11 @@ impl Registrant {
     /// Whether it has said who is primary.
     pub(crate) fn has_verdict(&self) -> bool {
         self.words.iter().any(|(word, _)| *word != Word::Left)
+    }
+
+    /// Whether it has said who is primary, or will not.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.has_verdict() || !self.is_running()
     }
 
     /// What it can be waited for by: its output, and its input where something waits to be told.
@@ -313,6 +319,12 @@ impl Registrant {
     pub(crate) fn release(all: &mut [Self]) -> io::Result<()> {
         let processes: Vec<_> = all.iter().map(Self::pid).collect();
         start_line::release(&processes, |index| all[index].started_ns = clock::now_ns())
+    }
+
+    /// Lets it begin alone, and followed; nothing where it cannot be.
+    pub(crate) fn follow(&mut self, place: &Place<'_>) -> io::Result<Option<Stall>> {
+        self.started_ns = clock::now_ns();
+        Stall::begin(self.pid(), place.directory)
     }
 
     fn pid(&self) -> Pid {

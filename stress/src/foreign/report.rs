@@ -11,7 +11,6 @@ use super::fault::Fault;
 use super::judge::Judged;
 use crate::audit::reading_of;
 use crate::bound;
-use crate::exit::Exit;
 
 /// What has been seen so far.
 #[derive(Debug)]
@@ -23,6 +22,8 @@ pub(crate) struct Tally {
     primaries: Primaries,
     events: Events,
     faults: BTreeMap<String, u64>,
+    /// Rounds that were over before their fault.
+    unexercised: BTreeMap<String, u64>,
     ends: BTreeMap<String, u64>,
     odd_lines: u64,
     latency_us: Histogram<u64>,
@@ -64,6 +65,7 @@ impl Tally {
             primaries: Primaries::default(),
             events: Events::default(),
             faults: BTreeMap::new(),
+            unexercised: BTreeMap::new(),
             ends: BTreeMap::new(),
             odd_lines: 0,
             latency_us: histogram(),
@@ -73,7 +75,7 @@ impl Tally {
     }
 
     /// Adds a round.
-    pub(crate) fn add(&mut self, fault: Option<Fault>, judged: &Judged, errors: &str) {
+    pub(crate) fn add(&mut self, fault: Option<Fault>, is_exercised: bool, judged: &Judged, errors: &str) {
         let Judged {
             broken,
             unjudged,
@@ -127,7 +129,8 @@ impl Tally {
         }
         self.odd_lines += odd_lines;
         if let Some(fault) = fault {
-            *self.faults.entry(fault.to_string()).or_default() += 1;
+            let faults = if is_exercised { &mut self.faults } else { &mut self.unexercised };
+            *faults.entry(fault.to_string()).or_default() += 1;
         }
     }
 
@@ -192,6 +195,8 @@ pub(crate) struct Report {
     pub(crate) odd_lines: u64,
     pub(crate) errors: Option<String>,
     pub(crate) faults: BTreeMap<String, u64>,
+    /// Rounds that were over before their fault, or in which it could not be brought about.
+    pub(crate) unexercised: BTreeMap<String, u64>,
     pub(crate) skipped: Vec<String>,
     pub(crate) latency_us: Option<Percentiles>,
     pub(crate) failover_us: Option<Percentiles>,
@@ -213,6 +218,7 @@ impl Report {
             primaries,
             events,
             faults,
+            unexercised,
             ends,
             odd_lines,
             latency_us,
@@ -226,6 +232,10 @@ impl Report {
             Some(format!("{} of {rounds} rounds show nothing, {count} of them because {why}", rounds - judged))
         } else if settings.events > 0 && events.delivered == 0 {
             Some("no event was delivered".to_owned())
+        } else if interrupted {
+            Some("it was interrupted".to_owned())
+        } else if let Some(fault) = unexercised.keys().find(|fault| !faults.contains_key(*fault)) {
+            Some(format!("a fault was never exercised: {fault}"))
         } else if !skipped.is_empty() {
             Some(format!("a fault could not be exercised: {}", skipped.join("; ")))
         } else {
@@ -239,7 +249,7 @@ impl Report {
         Self {
             verdict,
             inconclusive: inconclusive.filter(|_| violated == 0),
-            registrant: settings.program.text().to_owned(),
+            registrant: settings.conditions.program.text().to_owned(),
             seed: settings.seed,
             rounds,
             judged_rounds: judged,
@@ -254,6 +264,7 @@ impl Report {
             odd_lines,
             errors,
             faults,
+            unexercised,
             skipped,
             latency_us: percentiles(&latency_us),
             failover_us: percentiles(&failover_us),
@@ -262,15 +273,6 @@ impl Report {
             violation_rate_upper_95: bound::upper_95(violated, judged.max(violated)),
             seconds,
             interrupted,
-        }
-    }
-
-    /// The exit code that it ends in.
-    pub(crate) fn exit(&self) -> Exit {
-        match self.verdict {
-            Verdict::Holds => Exit::Holds,
-            Verdict::Violated => Exit::Violated,
-            Verdict::Inconclusive => Exit::Inconclusive,
         }
     }
 }
@@ -301,6 +303,7 @@ impl fmt::Display for Report {
             odd_lines,
             errors,
             faults,
+            unexercised,
             skipped,
             latency_us,
             failover_us,
@@ -344,6 +347,9 @@ impl fmt::Display for Report {
         if !faults.is_empty() {
             let faults: Vec<_> = faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
             writeln!(formatter, "  faults       {}", faults.join(", "))?;
+        }
+        for (fault, rounds) in unexercised {
+            writeln!(formatter, "  unexercised  {fault}: {rounds} rounds were over before it")?;
         }
         for fault in skipped {
             writeln!(formatter, "  skipped      {fault}")?;

@@ -1,18 +1,20 @@
 //! One election of foreign registrants: started, told events, disturbed, told to quit, and cleared away.
 
-use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::{Deserialize, Serialize};
 
-use super::Settings;
 use super::fault::Fault;
+use super::ground::{Ground, count};
+use super::program::Limits;
 use super::registrant::{End, Errors, Place, Registrant};
+use super::stall::Followed;
+use super::{Conditions, Settings};
 use crate::clock;
 
 /// How long a wait lasts at most before all is looked at again.
@@ -21,8 +23,11 @@ const LOOK: Duration = Duration::from_millis(5);
 /// The same where a process is about to end, which nothing tells.
 const LOOK_FOR_END: Duration = Duration::from_micros(100);
 
+/// A stall comes at one of so many touches of the election directory; early ones are likelier.
+const TOUCHES_MAX: u32 = 12;
+
 /// What a round is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) round: u64,
     /// The IDs in the order of their start, and one more for whoever is started later.
@@ -34,6 +39,10 @@ pub(crate) struct Plan {
     pub(crate) fault: Option<Fault>,
     /// What is drawn from for whatever depends on how the round goes.
     pub(crate) chance: u64,
+    /// Before which touch of the election directory a stall comes, from 1.
+    pub(crate) touch: u32,
+    /// Whether the registrants run as a user whom permissions keep out.
+    pub(crate) unprivileged: bool,
 }
 
 impl Plan {
@@ -51,7 +60,36 @@ impl Plan {
             let smallest = (0..settings.registrants).min_by_key(|index| &ids[*index]).unwrap_or_default();
             ids.swap(smallest, settings.registrants - 1);
         }
-        Self { round, ids, events, early: settings.early.min(settings.events), fault, chance: random.u64(..) }
+        let chance = random.u64(..);
+        let touches = random.u32(1..=TOUCHES_MAX);
+        Self {
+            round,
+            ids,
+            events,
+            early: settings.early.min(settings.events),
+            fault,
+            chance,
+            touch: 1 + random.u32(..touches),
+            unprivileged: fault == Some(Fault::Permissions) && settings.is_root,
+        }
+    }
+
+    /// A round in which nothing is done to a single registrant, as a user whom permissions keep out.
+    pub(crate) fn unprivileged() -> Self {
+        let ids = vec!["control-0".into(), "control-1".into()];
+        let events = vec!["event-control".into()];
+        Self { round: 0, ids, events, early: 0, fault: None, chance: 0, touch: 1, unprivileged: true }
+    }
+
+    /// Whether its fault has happened: a registrant may have ended before.
+    pub(crate) fn is_exercised(&self, ran: &Ran) -> bool {
+        let needs_victim = matches!(self.fault, Some(Fault::Kill | Fault::Restart | Fault::Stop | Fault::Stall));
+        !needs_victim || ran.disturbed_ns.is_some()
+    }
+
+    /// How many take part from the start, or nearly.
+    fn registrants(&self) -> usize {
+        self.ids.len() - 1
     }
 }
 
@@ -59,8 +97,10 @@ impl Plan {
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) registrants: Vec<Registrant>,
-    /// When one was taken away or stopped.
+    /// When one was taken away, stopped or held.
     pub(crate) disturbed_ns: Option<u64>,
+    /// Before which call one was held.
+    pub(crate) held_before: Option<String>,
     /// When the events after that began.
     pub(crate) resumed_ns: Option<u64>,
     /// How many lines of the log hold each event.
@@ -71,54 +111,25 @@ pub(crate) struct Ran {
     pub(crate) errors: String,
 }
 
-/// More than this of a log is not looked through.
-const LOG_BYTES_MAX: u64 = 64 << 20;
-
-/// The directory of a round.
-#[derive(Debug)]
-pub(crate) struct Ground {
-    pub(crate) directory: PathBuf,
-    election: PathBuf,
-    log: PathBuf,
-}
-
-impl Ground {
-    /// Makes it, below a directory of the campaign.
-    pub(crate) fn new(base: &Path, name: &str) -> io::Result<Self> {
-        let directory = base.join(name);
-        let election = directory.join("election");
-        fs::create_dir(&directory)?;
-        fs::create_dir(&election)?;
-        fs::set_permissions(&election, Permissions::from_mode(0o700))?;
-        Ok(Self { log: directory.join("realtime.log"), directory, election })
-    }
-
-    /// Where its registrants find their files.
-    pub(crate) fn place(&self) -> Place<'_> {
-        Place { directory: &self.election, log: &self.log }
-    }
-
-    /// Removes it.
-    pub(crate) fn clear(&self) -> io::Result<()> {
-        fs::set_permissions(&self.election, Permissions::from_mode(0o700))?;
-        fs::remove_dir_all(&self.directory)
-    }
-}
-
 /// Runs a round; its files stay.
-pub(crate) fn run(plan: &Plan, settings: &Settings, ground: &Ground) -> io::Result<Ran> {
+pub(crate) fn run(plan: &Plan, conditions: &Conditions, ground: &Ground) -> io::Result<Ran> {
     let place = ground.place();
     let mut random = fastrand::Rng::with_seed(plan.chance);
-    let starters = settings.registrants - usize::from(plan.fault == Some(Fault::Late) && settings.registrants > 1);
+    let registrants = plan.registrants();
+    let starters = registrants - usize::from(plan.fault == Some(Fault::Late) && registrants > 1);
     let full = (plan.fault == Some(Fault::Full)).then(|| random.usize(..starters));
-    if plan.fault == Some(Fault::Permissions) {
-        fs::set_permissions(&ground.election, Permissions::from_mode(0o500))?;
+    if plan.unprivileged {
+        ground.give_away()?;
     }
-    let mut stage = Stage { registrants: Vec::with_capacity(plan.ids.len()), errors: Errors::new()? };
+    if plan.fault == Some(Fault::Permissions) {
+        ground.close()?;
+    }
+    let interrupt = conditions.interrupt.clone();
+    let mut stage = Stage { registrants: Vec::with_capacity(plan.ids.len()), errors: Errors::new()?, interrupt };
     let start = |stage: &mut Stage, index: usize| -> io::Result<()> {
-        let limit = (full == Some(index)).then_some(0);
+        let limits = Limits { file_bytes_max: (full == Some(index)).then_some(0), unprivileged: plan.unprivileged };
         let errors = stage.errors.writer()?;
-        stage.registrants.push(Registrant::start(&settings.program, &plan.ids[index], &place, errors, limit)?);
+        stage.registrants.push(Registrant::start(&conditions.program, &plan.ids[index], &place, errors, limits)?);
         Ok(())
     };
     for index in 0..starters {
@@ -127,24 +138,32 @@ pub(crate) fn run(plan: &Plan, settings: &Settings, ground: &Ground) -> io::Resu
             stage.registrants[index].deliver(event, &plan.events[event]);
         }
     }
-    Registrant::release(&mut stage.registrants)?;
-    stage.settle(settings)?;
-
-    let (mut disturbed_ns, mut resumed_ns) = (None, None);
+    let (mut disturbed_ns, mut resumed_ns, mut held_before) = (None, None, None);
     let rest = plan.early..plan.events.len();
     let middle = rest.start + rest.len() / 2;
+    if plan.fault == Some(Fault::Stall) {
+        if let Some((at_ns, call)) = stage.stall(plan, conditions, &place, rest.start..middle)? {
+            (disturbed_ns, held_before) = (Some(at_ns), Some(call));
+        }
+    } else {
+        Registrant::release(&mut stage.registrants)?;
+    }
+    stage.settle(conditions)?;
+
     match plan.fault {
         Some(Fault::Kill | Fault::Restart) => {
             if let Some(victim) = stage.victim(&mut random) {
                 disturbed_ns = Some(clock::now_ns());
                 stage.registrants[victim].kill(End::Fault);
+                // On a busy machine it holds what it has for a while longer, and nobody can succeed it yet.
+                stage.pump(conditions.patience, |stage| stage.registrants[victim].end.is_some())?;
                 stage.deliver(plan, rest.start..middle);
                 if plan.fault == Some(Fault::Restart) {
-                    start(&mut stage, settings.registrants)?;
+                    start(&mut stage, registrants)?;
                     stage.release_last()?;
-                    stage.settle(settings)?;
+                    stage.settle(conditions)?;
                 }
-                stage.pump(settings.settle, |stage| stage.registrants.iter().any(Registrant::is_primary))?;
+                stage.pump(conditions.settle, |stage| stage.registrants.iter().any(Registrant::is_primary))?;
             }
         }
         Some(Fault::Stop) => {
@@ -152,15 +171,15 @@ pub(crate) fn run(plan: &Plan, settings: &Settings, ground: &Ground) -> io::Resu
                 disturbed_ns = Some(clock::now_ns());
                 stage.registrants[victim].stop(true);
                 stage.deliver(plan, rest.start..middle);
-                stage.pump(settings.settle, |_| false)?;
+                stage.pump(conditions.settle, |_| false)?;
                 stage.registrants[victim].stop(false);
-                stage.pump(settings.settle / 10, |_| false)?;
+                stage.pump(conditions.settle / 10, |_| false)?;
             }
         }
-        Some(Fault::Late) if starters < settings.registrants => {
+        Some(Fault::Late) if starters < registrants => {
             start(&mut stage, starters)?;
             stage.release_last()?;
-            stage.settle(settings)?;
+            stage.settle(conditions)?;
         }
         _ => {}
     }
@@ -174,27 +193,28 @@ pub(crate) fn run(plan: &Plan, settings: &Settings, ground: &Ground) -> io::Resu
     for registrant in stage.registrants.iter_mut().filter(|registrant| !registrant.is_primary()) {
         registrant.quit();
     }
-    stage.pump(settings.settle, |stage| {
+    stage.pump(conditions.settle, |stage| {
         stage.registrants.iter().all(|registrant| registrant.is_primary() || registrant.end.is_some())
     })?;
     for registrant in &mut stage.registrants {
         registrant.quit();
     }
-    if !stage.pump(settings.patience, Stage::is_over)? {
+    if !stage.pump(conditions.patience, Stage::is_over)? {
         for registrant in &mut stage.registrants {
             registrant.kill(End::Overdue);
         }
-        stage.pump(settings.patience, Stage::is_over)?;
+        stage.pump(conditions.patience, Stage::is_over)?;
     }
     let (entries, has_log, log_too_long) = count(place.log, &plan.events)?;
-    let Stage { registrants, errors } = stage;
+    let Stage { registrants, errors, .. } = stage;
     let errors = errors.text();
-    Ok(Ran { registrants, disturbed_ns, resumed_ns, entries, has_log, log_too_long, errors })
+    Ok(Ran { registrants, disturbed_ns, held_before, resumed_ns, entries, has_log, log_too_long, errors })
 }
 
 struct Stage {
     registrants: Vec<Registrant>,
     errors: Errors,
+    interrupt: Arc<AtomicBool>,
 }
 
 impl Stage {
@@ -203,22 +223,61 @@ impl Stage {
         Registrant::release(&mut self.registrants[last..])
     }
 
+    /// Has the first one run alone until it is about to touch the election directory for the n-th time, and holds it there
+    /// while the others start, are told events and come to their verdicts. When and before which call that was; nothing
+    /// where it did not come so far.
+    fn stall(
+        &mut self,
+        plan: &Plan,
+        conditions: &Conditions,
+        place: &Place<'_>,
+        events: std::ops::Range<usize>,
+    ) -> io::Result<Option<(u64, String)>> {
+        let Some(mut stall) = self.registrants[0].follow(place)? else {
+            Registrant::release(&mut self.registrants)?;
+            return Ok(None);
+        };
+        let deadline = Instant::now() + conditions.settle.max(conditions.patience);
+        let (victim, errors, interrupt) = (&mut self.registrants[0], &mut self.errors, &self.interrupt);
+        let followed = stall.follow(plan.touch, || {
+            victim.read();
+            errors.read();
+            victim.has_verdict()
+                || !victim.is_running()
+                || Instant::now() > deadline
+                || interrupt.load(Ordering::Relaxed)
+        })?;
+        let Followed::Held(call) = followed else {
+            stall.end()?;
+            Registrant::release(&mut self.registrants[1..])?;
+            return Ok(None);
+        };
+        let at_ns = clock::now_ns();
+        self.registrants[0].disturbed = true;
+        Registrant::release(&mut self.registrants[1..])?;
+        self.deliver(plan, events);
+        // The one that is held may keep the others from their verdicts, which is its right.
+        self.pump(conditions.settle, |stage| stage.registrants[1..].iter().all(Registrant::is_settled))?;
+        stall.end()?;
+        Ok(Some((at_ns, call)))
+    }
+
     /// Waits until every one that runs has said who is primary: long enough for a slow one where it is known that they
     /// do say it.
-    fn settle(&mut self, settings: &Settings) -> io::Result<()> {
-        let is_settled = self.pump(settings.settle, Self::is_settled)?;
+    fn settle(&mut self, conditions: &Conditions) -> io::Result<()> {
+        let is_settled = self.pump(conditions.settle, Self::is_settled)?;
         if self.registrants.iter().any(Registrant::has_verdict) {
-            settings.speaks.store(true, Ordering::Relaxed);
+            conditions.speaks.store(true, Ordering::Relaxed);
         }
-        if !is_settled && settings.speaks.load(Ordering::Relaxed) {
-            self.pump(settings.patience, Self::is_settled)?;
+        if !is_settled && conditions.speaks.load(Ordering::Relaxed) {
+            self.pump(conditions.patience, Self::is_settled)?;
         }
         Ok(())
     }
 
     /// Whether every one that runs has said who is primary.
     fn is_settled(&self) -> bool {
-        self.registrants.iter().all(|registrant| registrant.has_verdict() || !registrant.is_running())
+        self.registrants.iter().all(Registrant::is_settled)
     }
 
     fn is_over(&self) -> bool {
@@ -243,7 +302,7 @@ impl Stage {
         }
     }
 
-    /// Listens until all is as wanted, or for so long; whether it is as wanted.
+    /// Listens until all is as wanted, or for so long; whether it is as wanted. An interrupt is an error.
     fn pump(&mut self, limit: Duration, is_done: impl Fn(&Self) -> bool) -> io::Result<bool> {
         let deadline = Instant::now() + limit;
         loop {
@@ -257,6 +316,9 @@ impl Stage {
             }
             if is_done(self) {
                 return Ok(true);
+            }
+            if self.interrupt.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::Interrupted.into());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -287,23 +349,4 @@ impl Stage {
             ready => Ok(ready?),
         }
     }
-}
-
-/// Counts the lines of the log that hold each event.
-fn count(log: &Path, events: &[String]) -> io::Result<(Vec<u64>, bool, bool)> {
-    let mut entries = vec![0; events.len()];
-    let size = match fs::metadata(log) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((entries, false, false)),
-        status => status?.len(),
-    };
-    if size > LOG_BYTES_MAX {
-        return Ok((entries, true, true));
-    }
-    let bytes = fs::read(log)?;
-    for line in bytes.split(|&byte| byte == b'\n') {
-        for (event, entries) in events.iter().zip(&mut entries) {
-            *entries += u64::from(memchr::memmem::find(line, event.as_bytes()).is_some());
-        }
-    }
-    Ok((entries, !bytes.is_empty(), false))
 }

@@ -6,7 +6,7 @@ use std::io;
 use rustix::process::Pid;
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{hold, release};
+pub(super) use linux::{hold, is_held, release};
 
 /// Elsewhere there is no such stop: a race is then seen less often, and nothing else changes.
 #[cfg(not(target_os = "linux"))]
@@ -75,7 +75,7 @@ mod linux {
     }
 
     /// Waits until the process is held; whether it is. exec(2) has succeeded, so the stop is near or has been forbidden.
-    fn is_held(process: Pid) -> io::Result<bool> {
+    pub(in super::super) fn is_held(process: Pid) -> io::Result<bool> {
         // Not taken off the queue: should it have ended, its end is still to be seen by whoever waits for it.
         let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         let begun = Instant::now();

@@ -29,7 +29,11 @@ pub(crate) fn tell(plan: &Plan, ran: &Ran, judged: &Judged) -> String {
         if registrant.disturbed
             && let (Some(at_ns), Some(fault)) = (ran.disturbed_ns, plan.fault)
         {
-            moments.push((at_ns, format!("{id} is disturbed: {fault}")));
+            let what = match &ran.held_before {
+                Some(call) => format!("is held before {call}, until the others have run"),
+                None => format!("is disturbed: {fault}"),
+            };
+            moments.push((at_ns, format!("{id} {what}")));
         }
     }
     moments.sort();

@@ -1,8 +1,11 @@
 //! The processes of a check, as the one that asks them sees them.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -10,6 +13,8 @@ use super::property::Property;
 use super::worker::{Answer, Request};
 
 const ENDED: &str = "a process of the check ended early";
+/// How often an interrupt is looked for.
+const LOOK: Duration = Duration::from_millis(50);
 const REAP_FOR: Duration = Duration::from_secs(2);
 
 /// Why a check has no figure.
@@ -29,6 +34,8 @@ pub(crate) struct Field<'a> {
     pub(crate) broken: Option<Property>,
     /// How long an answer may take.
     pub(crate) timeout: Duration,
+    /// Whether no answer is wanted any more.
+    pub(crate) interrupt: Arc<AtomicBool>,
 }
 
 impl Field<'_> {
@@ -41,6 +48,8 @@ impl Field<'_> {
         if let Some(broken) = self.broken.and_then(|broken| clap::ValueEnum::to_possible_value(&broken)) {
             command.arg("--broken").arg(broken.get_name());
         }
+        // What a terminal sends to all on Ctrl-C is not meant for it: it ends with this process.
+        command.process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(unknown)?;
         let (give, answers) = channel();
         let requests = child.stdin.take();
@@ -53,7 +62,7 @@ impl Field<'_> {
                 }
             }
         });
-        Ok(Actor { child, requests, answers, timeout: self.timeout })
+        Ok(Actor { child, requests, answers, timeout: self.timeout, interrupt: self.interrupt.clone() })
     }
 
     /// Several new processes.
@@ -70,6 +79,7 @@ pub(crate) struct Actor {
     requests: Option<ChildStdin>,
     answers: Receiver<Answer>,
     timeout: Duration,
+    interrupt: Arc<AtomicBool>,
 }
 
 impl Actor {
@@ -82,12 +92,21 @@ impl Actor {
 
     /// The answer to the earliest request that has none yet.
     pub(crate) fn finish(&mut self) -> Result<Answer, Stop> {
-        self.answers.recv_timeout(self.timeout).map_err(|error| {
-            Stop::Unknown(match error {
-                RecvTimeoutError::Timeout => format!("no answer within {:?}", self.timeout),
-                RecvTimeoutError::Disconnected => ENDED.into(),
-            })
-        })
+        let begun = Instant::now();
+        loop {
+            let left = self.timeout.saturating_sub(begun.elapsed());
+            return match self.answers.recv_timeout(left.min(LOOK)) {
+                Ok(answer) => Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => Err(Stop::Unknown(ENDED.into())),
+                Err(RecvTimeoutError::Timeout) if self.interrupt.load(Ordering::Relaxed) => {
+                    Err(Stop::Unknown("interrupted".into()))
+                }
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    Err(Stop::Unknown(format!("no answer within {:?}", self.timeout)))
+                }
+                Err(RecvTimeoutError::Timeout) => continue,
+            };
+        }
     }
 
     /// Asks and waits.

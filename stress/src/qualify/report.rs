@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use models::verdict::Verdict;
+
 use super::actor::Stop;
 use super::checks::Checked;
 use super::property::Property;
@@ -50,27 +52,15 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
 }
 
-/// Whether the election can be used there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Verdict {
-    /// All properties hold.
-    Holds,
-    /// Some property does not: the election must not be used there.
-    Violated,
-    /// Some property could not be exercised.
-    Inconclusive,
-}
-
-impl Verdict {
-    pub(crate) fn of(rows: &[Row]) -> Self {
-        if rows.iter().any(|row| row.finding == Finding::Violated) {
-            Self::Violated
-        } else if rows.is_empty() || rows.iter().any(|row| row.finding == Finding::Unknown) {
-            Self::Inconclusive
-        } else {
-            Self::Holds
-        }
+/// Whether the election can be used there: not where some property does not hold, and nobody knows where some could not
+/// be exercised.
+pub(crate) fn verdict_of(rows: &[Row]) -> Verdict {
+    if rows.iter().any(|row| row.finding == Finding::Violated) {
+        Verdict::Violated
+    } else if rows.is_empty() || rows.iter().any(|row| row.finding == Finding::Unknown) {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Holds
     }
 }
 
