@@ -4,19 +4,32 @@
 //! one instance, or a crash, a start, an error, an event, a departure, a move of the clock. What of that may happen, and how
 //! often, is a [`Space`]. [`search`](search::search) looks at all of it.
 
+mod action;
+mod actor;
 pub mod check;
-pub mod intern;
+mod checked;
+mod end;
+mod files;
+mod intern;
 pub mod oracle;
 pub mod plan;
-pub mod promise;
-pub mod reduction;
+mod possible;
+pub(crate) mod promise;
+mod reduction;
 pub mod search;
-pub mod space;
-pub mod termination;
-pub mod world;
+mod space;
+mod state;
+mod termination;
+mod transition;
+mod visited;
+mod world;
 
+pub use action::{Action, Identity};
+pub use actor::{Actor, ActorFacts, Running, event_of};
 pub use check::{Bounds, check};
+pub use checked::Checked;
 pub use promise::Promise;
 pub use search::{Outcome, search};
 pub use space::{Space, Timing};
-pub use world::{Action, State, World};
+pub use state::State;
+pub use world::World;

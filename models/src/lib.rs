@@ -2,6 +2,7 @@
 //! broken protocols that every checker must refute.
 
 pub mod call;
+pub mod end;
 #[cfg(feature = "checkers")]
 pub mod explore;
 pub mod kernel;

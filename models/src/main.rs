@@ -210,7 +210,11 @@ fn check(options: &Check) -> Result<Verdict, Failure> {
             break;
         }
         let place = format!("{number}/{} {}, {}", runs.len(), protocol.name, checker.name());
-        let report = check_one(protocol, *checker, place, options, &interrupted)?;
+        let mut report = check_one(protocol, *checker, place, options, &interrupted)?;
+        // The exhaustive check of a protocol comes before the others.
+        for earlier in &reports {
+            report.compare(earlier);
+        }
         eprint!("{}", summary(&report));
         // One counterexample of each protocol is enough: the shortest, which is found first.
         let is_told =
@@ -234,8 +238,10 @@ fn check(options: &Check) -> Result<Verdict, Failure> {
     }
     let any = |admitted: fn(&Report) -> bool| reports.iter().any(admitted);
     let is_unfinished = reports.len() < runs.len() || any(|report| report.verdict == Verdict::Inconclusive);
-    let is_violated = if options.protocol == "all" {
+    if runs.len() > 1 {
         eprint!("{}", table(&reports));
+    }
+    let is_violated = if options.protocol == "all" {
         any(|report| report.verdict != report.expected && report.verdict != Verdict::Inconclusive)
     } else {
         any(|report| report.verdict == Verdict::Violated)

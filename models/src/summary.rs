@@ -11,7 +11,7 @@ use crate::Checker;
 /// What a report comes to, in a few lines.
 pub(crate) fn summary(report: &Report) -> String {
     let Report { protocol, checker, registrants, instances: _, crashes, expected, verdict, complete, .. } = report;
-    let Report { states, executions, behaviours, seconds, why, parts, counterexample: _, .. } = report;
+    let Report { states, executions, behaviours, ends, seconds, why, parts, counterexample: _, .. } = report;
     let mut text = format!(
         "{protocol}: {verdict} ({checker}, expected: {expected}), {registrants} registrants, {crashes} crashes, "
     );
@@ -19,6 +19,9 @@ pub(crate) fn summary(report: &Report) -> String {
         if let Some(count) = count {
             let _ = write!(text, "{count} {what}, ");
         }
+    }
+    if *verdict != Verdict::Violated {
+        let _ = write!(text, "{} outcomes, ", ends.len());
     }
     let _ = writeln!(text, "{seconds:.1} s{}", if *complete { ", all there are" } else { "" });
     if parts.len() > 1 {
@@ -39,14 +42,16 @@ pub(crate) fn summary(report: &Report) -> String {
 /// Every check, expected against found.
 pub(crate) fn table(reports: &[Report]) -> String {
     let mut text = format!(
-        "\n{:<20} {:<12} {:<14} {:<14} {:>10} {:>6} {:>8}\n",
-        "protocol", "checker", "expected", "found", "looked at", "steps", "seconds"
+        "\n{:<20} {:<12} {:<14} {:<14} {:>10} {:>8} {:>7} {:>6} {:>8}\n",
+        "protocol", "checker", "expected", "found", "looked at", "outcomes", "share", "steps", "seconds"
     );
     for report in reports {
         let mark = if report.verdict == report.expected { "" } else { "  <- not as expected" };
+        let outcomes = if report.verdict == Verdict::Violated { String::new() } else { report.ends.len().to_string() };
+        let share = report.share_of_exhaustive.map_or(String::new(), |share| format!("{:.1} %", 100.0 * share));
         let _ = writeln!(
             text,
-            "{:<20} {:<12} {:<14} {:<14} {:>10} {:>6} {:>8.1}{mark}",
+            "{:<20} {:<12} {:<14} {:<14} {:>10} {outcomes:>8} {share:>7} {:>6} {:>8.1}{mark}",
             report.protocol,
             report.checker,
             report.expected,

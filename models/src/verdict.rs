@@ -1,5 +1,6 @@
 //! What a check comes to.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -7,6 +8,7 @@ use single_primary::Event;
 use single_primary::call::Time;
 
 use crate::call::{Call, Reply};
+use crate::end::End;
 use crate::participant::Belief;
 
 /// What a checker says of a protocol.
@@ -59,6 +61,12 @@ pub struct Report {
     /// How many of them differed in the order of calls on some object of the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behaviours: Option<u64>,
+    /// What the runs came to in the end, each once.
+    #[serde(rename = "outcomes", serialize_with = "as_count")]
+    pub ends: BTreeSet<End>,
+    /// Which part of the outcomes that the exhaustive check found were seen, from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_exhaustive: Option<f64>,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// Which promise was broken, or why the check is inconclusive.
@@ -72,6 +80,35 @@ pub struct Report {
     pub counterexample: Vec<Moment>,
 }
 
+impl Report {
+    /// Compares what was seen with what an exhaustive check of the same protocol found, where both looked at as many
+    /// instances and neither stopped at a broken promise.
+    ///
+    /// An outcome that the exhaustive check does not know shows that one of them is wrong: then neither holds.
+    pub fn compare(&mut self, exhaustive: &Self) {
+        let comparable = exhaustive.checker == "exhaustive"
+            && self.checker != exhaustive.checker
+            && self.protocol == exhaustive.protocol
+            && self.registrants == exhaustive.registrants
+            && self.crashes <= exhaustive.crashes
+            && self.verdict == Verdict::Holds
+            && exhaustive.verdict == Verdict::Holds;
+        if !comparable {
+            return;
+        }
+        let all = exhaustive.ends.iter().filter(|end| end.instances() == self.registrants).count();
+        let unknown = self.ends.difference(&exhaustive.ends).count();
+        if unknown > 0 {
+            self.verdict = Verdict::Violated;
+            self.why = Some(format!("{unknown} of the outcomes seen are not among those of the exhaustive check"));
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 of either")]
+        let share = self.ends.len() as f64 / all.max(1) as f64;
+        self.share_of_exhaustive = Some(share);
+    }
+}
+
 /// One part of a check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
@@ -81,6 +118,9 @@ pub struct Part {
     pub bounds: String,
     /// What it found.
     pub verdict: Verdict,
+    /// Every promise that was broken in it, with the fewest steps that break it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<String>,
     /// Whether all of it was looked at.
     pub complete: bool,
     /// How many states it has.
@@ -138,6 +178,10 @@ impl fmt::Display for Moment {
         }
         write!(formatter, " ({:?})", self.belief)
     }
+}
+
+fn as_count<S: Serializer>(ends: &BTreeSet<End>, serializer: S) -> Result<S::Ok, S::Error> {
+    ends.len().serialize(serializer)
 }
 
 fn as_text<S: Serializer>(moments: &[Moment], serializer: S) -> Result<S::Ok, S::Error> {

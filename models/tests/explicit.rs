@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use models::call::Reply;
 use models::explore::check::world;
-use models::explore::plan::plan;
-use models::explore::search::Checked;
-use models::explore::{Action, Bounds, Promise, Space, State, World, check, search};
+use models::explore::plan::{plan, used_process_ids};
+use models::explore::{Action, Bounds, Checked, Identity, Promise, Space, State, World, check, search};
+use models::kernel::{Caller, Directory, Fate, Files, Inode, Memory, exit, perform};
 use models::participant::{Belief, Participant, Step, Wait};
 use models::story::Story;
+use models::threads::{Bounds as ThreadBounds, loom, shuttle};
 use models::verdict::Verdict;
 use models::zoo::{self, PROTOCOLS, Protocol};
 use single_primary::Event;
-use single_primary::call::{Call as ElectionCall, Time};
+use single_primary::call::{Call as ElectionCall, Failure, Reply as ElectionReply, Time};
 use stateright::{Checker as _, Model as _};
 
 fn journal() -> &'static Protocol {
@@ -36,16 +37,11 @@ fn every_protocol_comes_to_what_it_must() {
 
 #[test]
 fn the_journal_holds_in_every_space_of_three() {
-    for space in plan(journal(), 3, 3, 0) {
-        let outcome = search(|| world(space.clone()), |_| true);
-        let broken = outcome.counterexample.map(|(promise, path)| {
-            let moments = models::explore::check::moments(&world(space.clone()), &path);
-            let numbered = moments.iter().enumerate().map(|(number, moment)| format!("{:>4}  {moment}\n", number + 1));
-            format!("{promise:?} is broken by\n{}", numbered.collect::<String>())
-        });
-        assert!(broken.is_none(), "{}: {space}\n{}", space.about, broken.unwrap_or_default());
-        assert_eq!((outcome.verdict, outcome.complete), (Verdict::Holds, true), "{}: {space}", space.about);
-    }
+    let report = check(journal(), Bounds { registrants: 3, crashes: 3, restarts: 0 }, |_, _| true);
+    let story = Story::of(&report).map_or(String::new(), |story| story.timeline());
+    assert_eq!(report.verdict, Verdict::Holds, "{:?}\n{story}", report.why);
+    assert_eq!(report.parts.len(), plan(journal(), 3, 3, 0).len());
+    assert!(report.complete && report.parts.iter().all(|part| part.complete), "{:?}", report.parts);
 }
 
 /// So that a change which makes states appear or vanish is noticed, and thought about.
@@ -105,11 +101,129 @@ fn ends(space: &Space) -> (BTreeSet<String>, usize) {
 }
 
 #[test]
-fn the_checkers_of_stateright_and_the_search_for_endless_runs_see_the_same_states() {
-    let space = Space { crashes: 1, events: 1, ..Space::race(journal(), 2) };
+fn the_checkers_of_stateright_see_the_same_states() {
+    for space in [
+        Space { crashes: 1, events: 1, ..Space::race(journal(), 2) },
+        Space { crashes: 2, restarts: 1, reuse_ids: true, ..Space::race(journal(), 2) },
+        Space { errors: 1, leaves: 1, ..Space::race(journal(), 2) },
+        Space::race(journal(), 3),
+    ] {
+        let outcome = search(|| world(space.clone()), |_| true);
+        let breadth_first = Checked(world(space.clone()).into()).checker().spawn_bfs().join();
+        assert_eq!(outcome.states, breadth_first.unique_state_count() as u64, "{space}");
+        let depth_first = Checked(world(space.clone()).into()).checker().spawn_dfs().join();
+        assert_eq!(outcome.states, depth_first.unique_state_count() as u64, "{space}");
+    }
+}
+
+/// What the numbers in a state leave out must not be missed: a kernel that keeps all files whole replies alike.
+#[test]
+fn a_call_replies_as_it_does_where_all_files_are_whole() {
+    for space in [
+        Space { crashes: 1, restarts: 1, events: 2, errors: 1, ..Space::race(journal(), 3) },
+        Space { crashes: 1, restarts: 1, ..Space::race(zoo::find("pid-file").expect("it is in the zoo"), 2) },
+        Space { leaves: 1, ..Space::race(zoo::find("mkdir-mtime").expect("it is in the zoo"), 2) },
+    ] {
+        let space = Space { reduce: false, ..space };
+        let world = world(space.clone());
+        for seed in 0..200 {
+            follow_at_random(&world, seed);
+        }
+    }
+}
+
+/// Goes on at random, and makes every call a second time on plain memory.
+fn follow_at_random(world: &World<models::zoo::AnyParticipant>, seed: u64) {
+    let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut memory = Memory::default();
+    memory.directory.exists = world.space().directory;
+    if world.space().directory {
+        memory.inodes.insert(Directory::INODE, Inode::new(true, Time::default()));
+    }
+    memory.processes.alive = (0..world.space().ids.len()).map(|slot| world.space().process(slot)).collect();
+    let mut files = vec![Files::default(); world.space().slots()];
+    let mut state = world.initial();
+    loop {
+        let mut actions = Vec::new();
+        world.possible(&state, &mut actions);
+        if actions.is_empty() {
+            return;
+        }
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let action = actions[usize::try_from(random >> 33).expect("31 bits") % actions.len()];
+        let Some(slot) = action.slot() else {
+            let Some(next) = world.after(&state, action) else { return };
+            state = next;
+            continue;
+        };
+        let own = usize::from(slot);
+        let process = world.space().process(own);
+        let (call, now) = world.call_of(&state, action);
+        let mut caller = Caller { instance: slot, process, files: &mut files[own], now };
+        if let Some((call, reply)) = call {
+            let fate = match action {
+                Action::Fail(_) => Fate::Fail(Failure(5)),
+                Action::Short(_) => match reply {
+                    Reply::Election(ElectionReply::Wrote(written)) => Fate::Short(written),
+                    _ => Fate::Normal,
+                },
+                _ => Fate::Normal,
+            };
+            let expected = perform(&mut memory, &mut caller, &call, fate);
+            assert_eq!(reply, expected, "{call:?} in {}", world.space());
+        }
+        match action {
+            Action::Crash(_) => {
+                exit(&mut memory, &mut caller);
+                memory.processes.alive.remove(&process);
+            }
+            Action::Start(..) => {
+                memory.processes.alive.insert(process);
+            }
+            _ => {}
+        }
+        // A look that finds nothing new changes nothing: the run has come to its end.
+        let Some(next) = world.after(&state, action) else { return };
+        state = next;
+    }
+}
+
+#[test]
+fn every_broken_protocol_breaks_the_promise_that_its_row_names() {
+    for protocol in PROTOCOLS.iter().filter(|protocol| protocol.broken_by.is_some()) {
+        for space in plan(protocol, 4, 4, 1) {
+            let wanted = space.breaks.expect("a broken protocol has something to show");
+            let outcome = search(|| world(space.clone()), |_| true);
+            let (promise, path) = outcome.counterexample.expect("it is broken");
+            assert_eq!(promise, wanted, "{}: {}", protocol.name, space.about);
+            let fewest = outcome.broken.iter().find(|(broken, _)| *broken == wanted).map(|(_, steps)| *steps);
+            assert_eq!(Some(path.len()), fewest, "{}: {}", protocol.name, space.about);
+        }
+    }
+}
+
+#[test]
+fn a_process_id_that_is_used_again_breaks_the_pid_file() {
+    let space = used_process_ids(zoo::find("pid-file").expect("it is in the zoo"));
+    assert_eq!(space.per_process, 1);
     let outcome = search(|| world(space.clone()), |_| true);
-    let depth_first = Checked(world(space).into()).checker().spawn_dfs().join();
-    assert_eq!(outcome.states, depth_first.unique_state_count() as u64);
+    let (promise, path) = outcome.counterexample.expect("it is broken");
+    assert_eq!(promise, Promise::SinglePrimary);
+    assert!(path.iter().any(|action| matches!(action, Action::Start(_, Identity::ProcessOf(_)))), "{path:?}");
+}
+
+#[test]
+fn what_shuttle_and_loom_come_to_is_among_what_the_exhaustive_check_finds() {
+    let exhaustive = check(journal(), Bounds { registrants: 2, crashes: 2, restarts: 0 }, |_, _| true);
+    let bounds = ThreadBounds { schedules: 300, crashes: 2, preemptions: Some(1), ..ThreadBounds::of(journal(), 2) };
+    let (mut by_shuttle, _) = shuttle::check(journal(), &bounds, None).expect("nothing is saved");
+    let mut by_loom = loom::check(journal(), &ThreadBounds { crashes: 1, ..bounds });
+    for report in [&mut by_shuttle, &mut by_loom] {
+        report.compare(&exhaustive);
+        assert_eq!(report.verdict, Verdict::Holds, "{:?}", report.why);
+        let share = report.share_of_exhaustive.expect("both are complete");
+        assert!(share > 0.0 && share <= 1.0, "{share}");
+    }
 }
 
 #[test]

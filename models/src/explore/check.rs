@@ -1,11 +1,17 @@
 //! A check of one protocol by explicit states.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
 use single_primary::call::Time;
 
+use crate::explore::action::{Action, Identity};
+use crate::explore::actor::event_of;
 use crate::explore::plan::plan;
-use crate::explore::search::search;
+use crate::explore::promise::Promise;
+use crate::explore::search::{Outcome, search};
 use crate::explore::space::Space;
-use crate::explore::world::{Action, Identity, World};
+use crate::explore::world::World;
 use crate::verdict::{Moment, Part, Report, Verdict, What};
 use crate::zoo::{AnyParticipant, Protocol};
 
@@ -20,8 +26,9 @@ pub struct Bounds {
     pub restarts: u8,
 }
 
-/// Checks a protocol in all its spaces, up to the first that breaks a promise. `progress` is told which space it is and how
-/// many states were found in it so far, and says whether to go on.
+/// Checks a protocol in all its spaces: a broken one for each reason that breaks it, another up to the first space in which
+/// a promise is broken. `progress` is told which space it is and how many states were found in it so far, and says whether
+/// to go on.
 pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnMut(&Space, u64) -> bool) -> Report {
     let mut report = Report {
         protocol: protocol.name.into(),
@@ -35,6 +42,8 @@ pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnM
         states: Some(0),
         executions: None,
         behaviours: None,
+        ends: BTreeSet::new(),
+        share_of_exhaustive: None,
         seconds: 0.0,
         why: None,
         parts: Vec::new(),
@@ -49,26 +58,56 @@ pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnM
             about: space.about,
             bounds: space.to_string(),
             verdict: outcome.verdict,
+            broken: outcome.broken.iter().map(|(promise, steps)| format!("{promise} in {steps} steps")).collect(),
             complete: outcome.complete,
             states: outcome.states,
             seconds: outcome.elapsed.as_secs_f64(),
         });
-        match outcome.verdict {
-            Verdict::Holds => continue,
-            Verdict::Inconclusive => report.why = Some(format!("not all states of \"{}\" were looked at", space.about)),
-            Verdict::Violated => {
-                (report.registrants, report.crashes) = (space.ids.len(), usize::from(space.crashes));
-                report.instances = (0..space.slots()).map(|slot| space.id(slot).to_string()).collect();
-                if let Some((promise, path)) = outcome.counterexample {
-                    report.why = Some(format!("{promise}: {}", promise.broken()));
-                    report.counterexample = moments(&world(space), &path);
-                }
-            }
+        let last = judge(&mut report, &space, &outcome);
+        if space.ids.len() == bounds.registrants {
+            report.ends.extend(outcome.ends);
         }
-        report.verdict = outcome.verdict;
-        break;
+        if last {
+            break;
+        }
     }
     report
+}
+
+/// Takes what was found in a space into the verdict, and says whether that settles it.
+fn judge(report: &mut Report, space: &Space, outcome: &Outcome) -> bool {
+    match (outcome.verdict, space.breaks) {
+        (Verdict::Inconclusive, _) => {
+            report.verdict = Verdict::Inconclusive;
+            report.why = Some(format!("not all states of \"{}\" were looked at", space.about));
+            return true;
+        }
+        (Verdict::Holds, None) => return false,
+        (_, Some(wanted)) if outcome.broken.iter().all(|(promise, _)| *promise != wanted) => {
+            report.verdict = Verdict::Holds;
+            report.why = Some(format!("\"{}\" does not break {wanted}", space.about));
+            report.counterexample.clear();
+            return true;
+        }
+        (Verdict::Holds | Verdict::Violated, _) => {}
+    }
+    report.verdict = Verdict::Violated;
+    if let (true, Some((promise, path))) = (report.counterexample.is_empty(), &outcome.counterexample) {
+        (report.registrants, report.crashes) = (space.ids.len(), usize::from(space.crashes));
+        report.instances = (0..space.slots()).map(|slot| space.id(slot).to_string()).collect();
+        report.why = Some(why(*promise, outcome));
+        report.counterexample = moments(&world(space.clone()), path);
+    }
+    space.breaks.is_none()
+}
+
+/// What a counterexample shows, and what else was found on the way to it.
+fn why(promise: Promise, outcome: &Outcome) -> String {
+    let mut why = format!("{promise}: {}", promise.broken());
+    for (other, steps) in outcome.broken.iter().filter(|(other, _)| *other != promise) {
+        let _ = write!(why, "; also {other}, in {steps} steps");
+    }
+    why
 }
 
 /// The model of a space.
@@ -92,7 +131,7 @@ pub fn moments(world: &World<AnyParticipant>, path: &[Action]) -> Vec<Moment> {
         let before = match action {
             Action::Go(_) | Action::Fail(_) | Action::Short(_) => None,
             Action::Over(_) => Some(What::Wake),
-            Action::Deliver(_, event) => Some(What::Deliver(super::world::event_of(event))),
+            Action::Deliver(_, event) => Some(What::Deliver(event_of(event))),
             Action::Leave(_) => Some(What::Leave),
             Action::Crash(_) => Some(What::Crash),
             Action::Start(_, identity) => Some(What::Start(match identity {

@@ -1,23 +1,27 @@
 //! Values kept once and stood for by a number, so that states made of them are small and compare by numbers.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHasher;
+use thread_local::ThreadLocal;
+
+use crate::explore::visited::{Fingerprint, fingerprint};
 
 type Hashing = BuildHasherDefault<FxHasher>;
 
 /// Values of one type, each kept once, with what was worked out about it.
 #[derive(Debug)]
-pub struct Interner<T, I = ()> {
+pub(super) struct Interner<T, I> {
     numbers: RwLock<HashMap<Arc<T>, u32, Hashing>>,
     entries: boxcar::Vec<(Arc<T>, I)>,
 }
 
 impl<T: Eq + Hash, I> Interner<T, I> {
     /// The number of a value, the same for equal ones. `describe` works out what is kept beside a new one.
-    pub fn number(&self, value: T, describe: impl FnOnce(&T) -> I) -> u32 {
+    pub(super) fn number(&self, value: T, describe: impl FnOnce(&T) -> I) -> u32 {
         if let Some(number) = self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(&value) {
             return *number;
         }
@@ -33,19 +37,14 @@ impl<T: Eq + Hash, I> Interner<T, I> {
     }
 
     /// The value of a number, and what is kept beside it.
-    pub fn entry(&self, number: u32) -> (&T, &I) {
+    pub(super) fn entry(&self, number: u32) -> (&T, &I) {
         let (value, about) = &self.entries[number as usize];
         (value, about)
     }
 
     /// The value of a number.
-    pub fn value(&self, number: u32) -> &T {
+    pub(super) fn value(&self, number: u32) -> &T {
         self.entry(number).0
-    }
-
-    /// How many distinct values there are.
-    pub fn count(&self) -> usize {
-        self.entries.count()
     }
 }
 
@@ -55,31 +54,60 @@ impl<T: Eq + Hash, I> Default for Interner<T, I> {
     }
 }
 
-/// Results remembered by what they depend on, as numbers.
+/// What a result depends on, as numbers. What is not used is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Key(pub(super) [u32; 16]);
+
+impl Key {
+    fn fingerprint(&self) -> Fingerprint {
+        let mut bytes = [0; 64];
+        for (at, number) in bytes.as_chunks_mut().0.iter_mut().zip(&self.0) {
+            *at = number.to_le_bytes();
+        }
+        fingerprint(&bytes)
+    }
+}
+
+/// Results remembered by what they depend on.
+///
+/// Every thread keeps what it has asked for in a table of its own, so that asking again takes no lock. A key is stood for by
+/// its fingerprint there, as a state is among those visited, so that the table stays near the processor.
 #[derive(Debug)]
-pub struct Memory<R> {
-    results: RwLock<HashMap<Box<[u32]>, u32, Hashing>>,
+pub(super) struct Memory<R> {
+    own: ThreadLocal<RefCell<HashMap<Fingerprint, u32, Hashing>>>,
+    results: RwLock<HashMap<Key, u32, Hashing>>,
     entries: boxcar::Vec<R>,
 }
 
-impl<R> Memory<R> {
+impl<R: Send> Memory<R> {
     /// The result for the key, worked out the first time.
-    pub fn recall(&self, key: &[u32], work_out: impl FnOnce() -> R) -> &R {
+    pub(super) fn recall(&self, key: &Key, work_out: impl FnOnce() -> R) -> &R {
+        let own = self.own.get_or_default();
+        let fingerprint = key.fingerprint();
+        let known = own.borrow().get(&fingerprint).copied();
+        let number = known.unwrap_or_else(|| {
+            let number = self.share(key, work_out);
+            own.borrow_mut().insert(fingerprint, number);
+            number
+        });
+        &self.entries[number as usize]
+    }
+
+    fn share(&self, key: &Key, work_out: impl FnOnce() -> R) -> u32 {
         if let Some(number) = self.results.read().unwrap_or_else(PoisonError::into_inner).get(key) {
-            return &self.entries[*number as usize];
+            return *number;
         }
         // Two threads may both work it out: the results are equal, and one of them is kept.
         let result = work_out();
         let mut results = self.results.write().unwrap_or_else(PoisonError::into_inner);
-        let number = *results.entry(key.into()).or_insert_with(|| {
+        *results.entry(*key).or_insert_with(|| {
             u32::try_from(self.entries.push(result)).expect("more than four billion results fit in no memory")
-        });
-        &self.entries[number as usize]
+        })
     }
 }
 
-impl<R> Default for Memory<R> {
+impl<R: Send> Default for Memory<R> {
     fn default() -> Self {
-        Self { results: RwLock::default(), entries: boxcar::Vec::new() }
+        Self { own: ThreadLocal::new(), results: RwLock::default(), entries: boxcar::Vec::new() }
     }
 }

@@ -3,9 +3,13 @@
 //! They take the files as text, split it at blanks, and know nothing of the codec or the fold. They need not withstand
 //! damage that nobody does in a model.
 
+use crate::end::Change;
+
 /// What the journal says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
+    /// What has changed, and for whom, in order.
+    pub changes: Vec<(Change, String)>,
     /// The term that is open or has a primary.
     pub term: u64,
     /// Its primary, once it is sealed.
@@ -47,16 +51,22 @@ pub fn history(journal: &[u8]) -> History {
             "register" if !ever.contains(&id) => {
                 ever.push(id);
                 present.push(id);
+                history.changes.push((Change::Registered, id.to_owned()));
             }
             "seal" if is_current && primary.is_none() => {
                 primary = present.iter().copied().min();
                 history.terms.extend(primary.map(|primary| (history.term, primary.to_owned())));
+                history.changes.extend(primary.map(|primary| (Change::Elected, primary.to_owned())));
             }
             "depose" if is_current && primary.is_some() => {
                 present.retain(|other| Some(*other) != primary);
+                history.changes.extend(primary.map(|primary| (Change::Deposed, primary.to_owned())));
                 ended = true;
             }
             "leave" => {
+                if present.contains(&id) {
+                    history.changes.push((Change::Left, id.to_owned()));
+                }
                 present.retain(|other| *other != id);
                 ended = primary == Some(id);
             }

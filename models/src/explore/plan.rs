@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::explore::promise::Promise;
 use crate::explore::space::Space;
 use crate::zoo::Protocol;
 
@@ -15,16 +16,35 @@ pub fn plan(protocol: &'static Protocol, registrants: usize, crashes: u8, restar
     }
     if protocol.broken_by.is_some() {
         // The fewest that break it, so that the counterexample is as short as there is.
-        return vec![Space {
+        let mut reasons = vec![Space {
             about: "what breaks it",
+            // Whoever takes an error for the role need not meet a second primary to be wrong.
+            breaks: Some(if needs.io_errors > 0 { Promise::FailsClosed } else { Promise::SinglePrimary }),
             per_process: needs.instances_per_process,
             crashes: count(needs.crashes),
             errors: count(needs.io_errors),
             leaves: count(needs.leaves),
             ..Space::race(protocol, needs.instances)
         }];
+        if protocol.name == "pid-file" {
+            reasons.push(used_process_ids(protocol));
+        }
+        return reasons;
     }
     vec![Space { about: "crashes", crashes, restarts, ..Space::race(protocol, registrants) }]
+}
+
+/// Instances in processes of their own, the last of which has the process ID of a dead one.
+#[must_use]
+pub fn used_process_ids(protocol: &'static Protocol) -> Space {
+    Space {
+        about: "a process ID that is used again",
+        breaks: Some(Promise::SinglePrimary),
+        crashes: 1,
+        restarts: 1,
+        reuse_process_ids: true,
+        ..Space::race(protocol, 2)
+    }
 }
 
 fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restarts: u8) -> Vec<Space> {

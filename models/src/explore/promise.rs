@@ -4,7 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::explore::world::{Action, Actor, State, World, event_of, is_failure};
+use crate::explore::action::Action;
+use crate::explore::actor::{Actor, event_of};
+use crate::explore::oracle::Entries;
+use crate::explore::state::State;
+use crate::explore::transition::is_failure;
+use crate::explore::world::World;
 use crate::participant::{Belief, Participant, Step};
 
 /// A promise of the election.
@@ -73,20 +78,24 @@ pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, 
     let mut primaries = 0;
     let mut newcomer = None;
     for slot in world.slots() {
-        if let Belief::Primary { term } = *world.belief_of(after, slot) {
+        if let Some(term) = world.actor_of(after, slot).1.primary {
             primaries += 1;
-            if !matches!(world.belief_of(before, slot), Belief::Primary { .. }) {
-                newcomer = Some((slot, term));
+            if world.actor_of(before, slot).1.primary.is_none() {
+                newcomer = Some(term);
             }
         }
     }
-    let ours = world.space().protocol.name == "journal";
+    // What neither a belief nor the contents of a file have changed was judged before.
+    if newcomer.is_none() && world.told_apart_by(before) == world.told_apart_by(after) {
+        return;
+    }
+    let ours = world.space().is_of_journal();
     let history = if ours { world.history(after) } else { None };
     let term_before = match history {
         Some(history) if history.bytes == 0 => 0,
-        _ => before.highest_term(),
+        _ => before.term,
     };
-    let term_after = newcomer.map_or(term_before, |(_, term)| term);
+    let term_after = newcomer.unwrap_or(term_before);
     after.breach = if primaries > 1 {
         Some(Promise::SinglePrimary)
     } else if newcomer.is_some() && was_failure(world, before, action) {
@@ -98,15 +107,21 @@ pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, 
     } else {
         None
     };
-    if after.breach.is_none() && ours && world.space().events > 0 {
-        let entries = world.entries(after);
-        if entries.garbled > 0 || entries.counts.iter().any(|(_, count)| *count > 1) {
-            after.breach = Some(Promise::OneEntry);
-        }
+    if after.breach.is_none() && ours && world.space().events > 0 && has_wrong_entry(world, after) {
+        after.breach = Some(Promise::OneEntry);
     }
     if ours {
-        after.set_highest_term(term_after);
+        after.term = term_after;
     }
+}
+
+/// Whether an event has an entry too many, or a line is no entry.
+fn has_wrong_entry<P: Participant + 'static>(world: &World<P>, state: &State) -> bool {
+    let [before, current] = world.logs(state);
+    let garbled = before.into_iter().chain(current).any(|entries| entries.garbled > 0);
+    let count = |entries: Option<&Entries>, event: &str| entries.map_or(0, |entries| entries.of(event));
+    let counts = before.into_iter().chain(current).flat_map(|entries| &entries.counts);
+    garbled || counts.into_iter().any(|(event, _)| count(before, event) + count(current, event) > 1)
 }
 
 fn was_failure<P: Participant + 'static>(world: &World<P>, before: &State, action: Action) -> bool {
@@ -135,18 +150,20 @@ fn disagreement<P: Participant + 'static>(world: &World<P>, state: &State) -> Op
 }
 
 /// The promise that a state breaks: what the last action broke, or what shows because nothing more will happen of itself.
-pub fn broken<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
-    if state.breach.is_some() {
+pub(crate) fn broken<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
+    if state.breach.is_some() || !is_at_rest(world, state) {
         return state.breach;
     }
-    if !is_at_rest(world, state) {
-        return None;
-    }
+    broken_at_rest(world, state)
+}
+
+/// The promise that a state breaks in which nothing more will happen of itself.
+pub(super) fn broken_at_rest<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
     if !world.has_primary(state) {
         let someone = world.slots().any(|slot| takes_part(world, state, slot));
         return someone.then_some(Promise::Someone);
     }
-    if world.space().events == 0 || world.space().protocol.name != "journal" {
+    if world.space().events == 0 || !world.space().is_of_journal() {
         return None;
     }
     let mut actions = Vec::new();
@@ -174,10 +191,5 @@ pub(super) fn is_at_rest<P: Participant + 'static>(world: &World<P>, state: &Sta
     }
     let mut actions = Vec::new();
     world.possible(state, &mut actions);
-    !actions.into_iter().filter(|action| goes_on_by_itself(*action)).any(|action| world.after(state, action).is_some())
-}
-
-/// Whether an action is one that happens sooner or later where nothing goes wrong.
-pub(super) fn goes_on_by_itself(action: Action) -> bool {
-    matches!(action, Action::Go(_) | Action::Over(_) | Action::Tick)
+    !actions.into_iter().filter(|action| action.goes_on_by_itself()).any(|action| world.after(state, action).is_some())
 }

@@ -21,9 +21,11 @@ use single_primary::call::{Call as ElectionCall, Handle, Mode, Name, Time};
 use single_primary::{Fold, InstanceId, Kind, RECORD_BYTES, Record};
 
 use crate::call::Call;
-use crate::explore::world::{State, World};
+use crate::explore::space::Space;
+use crate::explore::state::State;
+use crate::explore::world::World;
 use crate::kernel::Description;
-use crate::participant::{Belief, Participant, Step, Wait};
+use crate::participant::{Belief, Participant, Step};
 
 /// Takes away from a journal what its fold does not tell: the last record altogether, where the fold is the same without it,
 /// else its author and time, where it is the same with others. Readers hold the fold of what they have read and nothing
@@ -65,58 +67,62 @@ pub(super) fn look_in_vain<P: Participant + 'static>(
 ) {
     let new_to_all = !before.has_same_files(state);
     for slot in world.slots().filter(|slot| new_to_all || acted == Some(*slot)) {
-        if let Step::Wait(wait @ Wait::Change(Some(_))) = &world.actor_of(state, slot).1.step {
+        let facts = world.actor_of(state, slot).1;
+        if facts.looks {
             let looked = world.looked(state, slot);
-            if world.actor_of(&looked, slot).1.step == Step::Wait(wait.clone()) {
+            if world.actor_of(&looked, slot).1.step == facts.step {
                 *state = looked;
             }
         }
     }
 }
 
+/// When nobody else need go on before an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alone {
+    Never,
+    Always,
+    /// While it holds the journal's lock exclusively.
+    WithExclusiveLock,
+}
+
 /// The first instance whose next call need not be interleaved.
 pub(super) fn alone<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<u8> {
-    world.slots().find(|slot| {
-        let facts = world.actor_of(state, *slot).1;
-        match &facts.step {
-            Step::Call(Call::Election(call)) => is_alone(world, state, *slot, call, &facts.belief),
-            _ => false,
-        }
+    world.slots().find(|slot| match world.actor_of(state, *slot).1.alone {
+        Alone::Never => false,
+        Alone::Always => true,
+        Alone::WithExclusiveLock => holds_exclusively(world, state, *slot),
     })
 }
 
-fn is_alone<P: Participant + 'static>(
-    world: &World<P>,
-    state: &State,
-    slot: u8,
-    call: &ElectionCall,
-    belief: &Belief,
-) -> bool {
+/// When an instance that wants this next, and believes this, need not be interleaved.
+pub(super) fn alone_with(space: &Space, step: &Step, belief: &Belief) -> Alone {
+    let Step::Call(Call::Election(call)) = step else { return Alone::Never };
     // Joins under one ID meet at its seat.
-    let space = world.space();
     let ids_differ = !space.reuse_ids && (1..space.ids.len()).all(|at| !space.ids[..at].contains(&space.ids[at]));
     // Without secondaries that look for their events, only a primary has anything to do with realtime.log.
     let log_is_private = space.log.trim_pending > usize::from(space.events) && matches!(belief, Belief::Primary { .. });
+    let always = |applies: bool| if applies { Alone::Always } else { Alone::Never };
     match call {
         // Nobody locks the directory exclusively, and it stays as it is once it is there.
-        ElectionCall::Open { name: Name::Directory, .. } => space.directory,
+        ElectionCall::Open { name: Name::Directory, .. } => always(space.directory),
         ElectionCall::Inspect(Handle::DIRECTORY)
         | ElectionCall::FileSystem(Handle::DIRECTORY)
-        | ElectionCall::Lock(Handle::DIRECTORY, Mode::Shared) => true,
+        | ElectionCall::Lock(Handle::DIRECTORY, Mode::Shared) => Alone::Always,
         // The journal is created by whoever is first, and nobody removes it; of what it is, only what stays is looked at, and
         // its size by whoever holds its exclusive lock.
-        ElectionCall::Open { name: Name::Journal, .. } | ElectionCall::Look(Name::Journal) => true,
-        ElectionCall::Inspect(Handle::JOURNAL) => true,
+        ElectionCall::Open { name: Name::Journal, .. } | ElectionCall::Look(Name::Journal) => Alone::Always,
+        ElectionCall::Inspect(Handle::JOURNAL) => Alone::Always,
         // Whoever holds the journal's exclusive lock is alone with it and with the seats in the directory: all others are
         // before their shared lock, or are gone.
-        ElectionCall::Read { handle: Handle::JOURNAL, .. } => holds_exclusively(world, state, slot),
-        ElectionCall::List => holds_exclusively(world, state, slot),
+        ElectionCall::Read { handle: Handle::JOURNAL, .. } => Alone::WithExclusiveLock,
+        ElectionCall::List => Alone::WithExclusiveLock,
         // A seat is looked for by others only once its ID is registered, and removed only while nobody lives.
-        ElectionCall::Open { handle: Handle::SEAT, .. } | ElectionCall::Inspect(Handle::SEAT) => ids_differ,
-        ElectionCall::Lock(Handle::SEAT, Mode::Exclusive) => ids_differ,
+        ElectionCall::Open { handle: Handle::SEAT, .. } | ElectionCall::Inspect(Handle::SEAT) => always(ids_differ),
+        ElectionCall::Lock(Handle::SEAT, Mode::Exclusive) => always(ids_differ),
         // The seat of a primary was there before its ID was in the journal. What is held on it is a shared lock, which only
         // a join under the same ID would meet.
-        ElectionCall::Open { handle: Handle::RIVAL, .. } | ElectionCall::Close(Handle::RIVAL) => ids_differ,
+        ElectionCall::Open { handle: Handle::RIVAL, .. } | ElectionCall::Close(Handle::RIVAL) => always(ids_differ),
         // The log is one primary's at a time. A death between its calls is one without the events that led to them.
         ElectionCall::Open { handle: Handle::LOG, .. }
         | ElectionCall::Close(Handle::LOG)
@@ -125,14 +131,14 @@ fn is_alone<P: Participant + 'static>(
         | ElectionCall::Append { handle: Handle::LOG, .. }
         | ElectionCall::Truncate { handle: Handle::LOG, .. }
         | ElectionCall::Sync(Handle::LOG)
-        | ElectionCall::Rename(Name::Log(_), Name::Log(_)) => log_is_private,
-        _ => false,
+        | ElectionCall::Rename(Name::Log(_), Name::Log(_)) => always(log_is_private),
+        _ => Alone::Never,
     }
 }
 
 fn holds_exclusively<P: Participant + 'static>(world: &World<P>, state: &State, slot: u8) -> bool {
     let own = Description { instance: slot, handle: Handle::JOURNAL };
     world
-        .inode_behind(state, slot, Handle::JOURNAL)
+        .holders_behind(state, slot, Handle::JOURNAL)
         .is_some_and(|journal| journal.locks().any(|lock| lock == (own, Mode::Exclusive)))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use single_primary::{InstanceId, LogOptions};
 
+use crate::explore::promise::Promise;
 use crate::zoo::{Protocol, Setup};
 
 /// How time passes.
@@ -31,6 +32,8 @@ pub enum Timing {
 pub struct Space {
     /// What the space is there to show, in a few words.
     pub about: &'static str,
+    /// The promise that it is there to see broken, for a broken protocol.
+    pub breaks: Option<Promise>,
     /// The protocol whose instances take part.
     pub protocol: &'static Protocol,
     /// The IDs of the instances that are there from the beginning, though each may take its first step late. Equal ones
@@ -67,7 +70,7 @@ pub struct Space {
 
 impl fmt::Display for Space {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { about: _, protocol: _, ids, per_process, crashes, restarts, reuse_ids, .. } = self;
+        let Self { about: _, breaks: _, protocol: _, ids, per_process, crashes, restarts, reuse_ids, .. } = self;
         let Self { reuse_process_ids, errors, leaves, events, timing, window, log, directory, reduce, .. } = self;
         write!(formatter, "instances {}, per process {per_process}", ids.join(" "))?;
         for (name, count) in
@@ -109,6 +112,7 @@ impl Space {
         let needs = protocol.needs;
         Self {
             about: "a race",
+            breaks: None,
             protocol,
             ids: Self::IDS.into_iter().take(registrants).collect(),
             per_process: 1,
@@ -125,6 +129,12 @@ impl Space {
             directory: ours,
             reduce: ours,
         }
+    }
+
+    /// Whether it is the library's own election that is looked at, with all that it promises.
+    #[must_use]
+    pub fn is_of_journal(&self) -> bool {
+        self.protocol.name == "journal"
     }
 
     /// How many instances there can be over the whole time.

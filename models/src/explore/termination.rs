@@ -1,31 +1,33 @@
-//! A second look at all states, for what the order of the first does not show: whether some run goes on for ever without a
-//! primary.
+//! Whether some run goes on for ever without a primary.
 //!
 //! A state at rest is judged where it is found. What is left are cycles: runs in which something keeps happening. Crashes,
 //! starts, errors and departures are counted in the state, so that no cycle has one of them, and a look that finds nothing
-//! new leads nowhere. Where there is no cycle at all, every run comes to rest. Where there is one, the states without a
-//! primary are divided into strongly connected components, and one of them breaks the promise if every living instance gets
-//! its turn in it.
+//! new leads nowhere. What is left to happen in a cycle is that instances go on by themselves.
+//!
+//! Then each instance comes back to what it was. So it is enough to look at the instances one by one: from what to what an
+//! instance went on by itself, wherever it did, with whatever it found there. If these turns lead no instance that is not
+//! primary back to what it was, no run without a primary has a cycle, and every one comes to rest. That is so for the
+//! journal. It is no more than sufficient: where they do lead back, the states themselves are looked at. Those without a
+//! primary are divided into strongly connected components, and one of them breaks the promise if every living instance
+//! gets its turn in it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::PoisonError;
 
-use petgraph::algo::kosaraju_scc;
+use petgraph::algo::{is_cyclic_directed, kosaraju_scc};
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::explore::promise::{self, goes_on_by_itself, takes_part};
-use crate::explore::world::{Action, State, World};
+use crate::explore::action::Action;
+use crate::explore::promise::{self, takes_part};
+use crate::explore::state::State;
+use crate::explore::world::World;
 use crate::participant::{Participant, Step};
 
 /// What a search for endless runs came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Termination {
-    /// Every run comes to rest, or has a primary again and again; so many states were looked at.
-    Complete {
-        /// How many states there are.
-        states: u64,
-    },
+pub(super) enum Termination {
+    /// Every run comes to rest, or has a primary again and again.
+    Complete,
     /// A run that goes on for ever without a primary: how it comes to the first state of its cycle.
     Endless {
         /// The actions from the beginning.
@@ -35,91 +37,28 @@ pub enum Termination {
     Stopped,
 }
 
-/// Looks at all states, depth first.
-pub fn search<P: Participant + 'static>(world: &World<P>, stop: &AtomicBool, looked_at: &AtomicU64) -> Termination {
-    let mut seen: HashSet<u64, Prehashed> = HashSet::default();
-    let mut on_path: HashSet<u64, Prehashed> = HashSet::default();
-    let initial = world.initial();
-    let mut path = vec![Frame::new(world, initial)];
-    seen.insert(path[0].key);
-    on_path.insert(path[0].key);
-    let mut cyclic = false;
-    while let Some(frame) = path.last_mut() {
-        let Some(next) = frame.next.pop() else {
-            on_path.remove(&frame.key);
-            path.pop();
-            continue;
-        };
-        let key = key(&next);
-        if seen.insert(key) {
-            if seen.len().is_multiple_of(4096) {
-                looked_at.store(seen.len() as u64, Ordering::Relaxed);
-                if stop.load(Ordering::Relaxed) {
-                    return Termination::Stopped;
-                }
-            }
-            on_path.insert(key);
-            path.push(Frame::new(world, next));
-        } else {
-            cyclic |= on_path.contains(&key);
-        }
-    }
-    let states = seen.len() as u64;
-    looked_at.store(states, Ordering::Relaxed);
-    drop((seen, on_path));
-    if !cyclic {
-        return Termination::Complete { states };
-    }
-    match endless(world) {
-        Some(path) => Termination::Endless { path },
-        None => Termination::Complete { states },
-    }
+/// Looks for an endless run in a model all of whose states have been looked at. `progress` is told how many were looked at
+/// again, and says whether to go on.
+pub(super) fn endless<P: Participant + 'static>(
+    world: &World<P>,
+    progress: &mut impl FnMut(u64) -> bool,
+) -> Termination {
+    if no_instance_comes_back(world) { Termination::Complete } else { endless_by_states(world, progress) }
 }
 
-/// A state on the current path, with those behind it that are still to be looked at.
-#[derive(Debug)]
-struct Frame {
-    key: u64,
-    next: Vec<State>,
+/// Whether no instance that is not primary ever goes back to what it was.
+fn no_instance_comes_back<P: Participant + 'static>(world: &World<P>) -> bool {
+    let turns = world.turns.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_primary = |actor: u32| world.actors.entry(actor).1.primary.is_some();
+    let turns = turns.iter().filter(|(from, to)| !is_primary(*from) && !is_primary(*to));
+    !is_cyclic_directed(&DiGraph::<(), ()>::from_edges(turns))
 }
 
-impl Frame {
-    fn new<P: Participant + 'static>(world: &World<P>, state: State) -> Self {
-        let mut actions = Vec::new();
-        world.possible(&state, &mut actions);
-        Self { key: key(&state), next: actions.into_iter().filter_map(|action| world.after(&state, action)).collect() }
-    }
-}
-
-fn key(state: &State) -> u64 {
-    // Another hash than that of the first search, so that a collision in one shows as a difference in the counts.
-    let mut hasher = DefaultHasher::new();
-    state.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// A hasher of what is a hash already.
-#[derive(Clone, Copy, Debug, Default)]
-struct Identity(u64);
-
-type Prehashed = BuildHasherDefault<Identity>;
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-/// The shortest way into a cycle without a primary in which every living instance gets its turn.
-fn endless<P: Participant + 'static>(world: &World<P>) -> Option<Vec<Action>> {
+/// Looks for the shortest way into a cycle without a primary in which every living instance gets its turn.
+fn endless_by_states<P: Participant + 'static>(
+    world: &World<P>,
+    progress: &mut impl FnMut(u64) -> bool,
+) -> Termination {
     let mut graph: DiGraph<(State, Option<(NodeIndex, Action)>), Action> = DiGraph::new();
     let mut found: HashMap<State, NodeIndex> = HashMap::new();
     let initial = world.initial();
@@ -128,6 +67,9 @@ fn endless<P: Participant + 'static>(world: &World<P>) -> Option<Vec<Action>> {
     let mut queue = VecDeque::from([first]);
     let mut actions = Vec::new();
     while let Some(node) = queue.pop_front() {
+        if node.index().is_multiple_of(4096) && !progress(node.index() as u64) {
+            return Termination::Stopped;
+        }
         let state = graph[node].0;
         actions.clear();
         world.possible(&state, &mut actions);
@@ -146,18 +88,21 @@ fn endless<P: Participant + 'static>(world: &World<P>) -> Option<Vec<Action>> {
     let predecessors: Vec<_> = graph.node_weights().map(|(_, from)| *from).collect();
     let without_primary = graph.filter_map(
         |node, (state, _)| (!world.has_primary(state) && state.breach.is_none()).then_some((node, *state)),
-        |_, action| goes_on_by_itself(*action).then_some(*action),
+        |_, action| action.goes_on_by_itself().then_some(*action),
     );
     let fair =
-        kosaraju_scc(&without_primary).into_iter().find(|component| is_endless(world, &without_primary, component))?;
-    let mut at = fair.into_iter().map(|node| without_primary[node].0).min()?;
+        kosaraju_scc(&without_primary).into_iter().find(|component| is_endless(world, &without_primary, component));
+    let Some(mut at) = fair.and_then(|component| component.into_iter().map(|node| without_primary[node].0).min())
+    else {
+        return Termination::Complete;
+    };
     let mut path = Vec::new();
     while let Some((from, action)) = predecessors[at.index()] {
         path.push(action);
         at = from;
     }
     path.reverse();
-    Some(path)
+    Termination::Endless { path }
 }
 
 /// Whether a run can stay in the component for ever, with every instance that wants to go on getting its turn.

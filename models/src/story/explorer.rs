@@ -8,8 +8,7 @@ use single_primary::call::{Handle, Name};
 use stateright::{Model, Property};
 
 use crate::explore::promise;
-use crate::explore::world::{Actor, event_of};
-use crate::explore::{Action, State, World};
+use crate::explore::{Action, Actor, State, World, event_of};
 use crate::participant::{Step, Wait};
 use crate::story::phrase;
 use crate::zoo::AnyParticipant;

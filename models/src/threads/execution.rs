@@ -7,6 +7,8 @@ use single_primary::call::Name;
 use single_primary::kernel::Kernel;
 use single_primary::{Election, Error, Event, InstanceId, LogOptions};
 
+use crate::end::End;
+use crate::explore::oracle;
 use crate::participant::{Belief, Participant, Step, Wait};
 use crate::threads::bounds::{Bounds, Fault};
 use crate::threads::engine::Engine;
@@ -79,11 +81,13 @@ pub(crate) fn run<E: Engine>(scenario: &Scenario) -> Observation {
     parties.sort_by_key(|party| party.instance);
     execution.settle(&mut parties);
     execution.judge(&parties);
+    // Before anyone is put out: who leaves in the end is primary no more.
+    let end = execution.end();
     for party in &parties {
         party.local.put_out();
     }
     drop(parties);
-    execution.world.observer.conclude()
+    execution.world.observer.conclude(end)
 }
 
 thread_local! {
@@ -287,6 +291,14 @@ impl<E: Engine> Execution<E> {
                 }
             }
         }
+    }
+
+    /// What it has come to so far.
+    pub(crate) fn end(&self) -> End {
+        let ids: Vec<String> = (0..self.count()).map(|instance| id(instance).to_string()).collect();
+        let beliefs = self.world.observer.beliefs();
+        let changes = oracle::history(&self.world.journal()).changes;
+        End::new(&changes, &ids, beliefs.iter().map(Option::as_ref))
     }
 
     /// What must be true in the end. The broken protocols promise nothing but a single primary.

@@ -3,13 +3,14 @@
 //! Loom explores one schedule after another until none is left, and leaves out those that only swap independent
 //! accesses. It knows no faults: each is a scenario of its own, for every instance and every call.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use loom::thread::JoinHandle;
 
+use crate::end::End;
 use crate::threads::bounds::{Bounds, Fault, FaultKind};
 use crate::threads::engine::{Engine, engine_types};
 use crate::threads::execution::{Scenario, ids, last_moments, run};
@@ -63,6 +64,7 @@ impl Engine for Loom {
 struct Tally {
     executions: u64,
     behaviours: HashSet<u64>,
+    ends: BTreeSet<End>,
     /// The most calls that each instance made.
     calls: Vec<u32>,
     violation: Option<(String, Vec<Moment>)>,
@@ -134,6 +136,8 @@ fn report(
         states: None,
         executions: Some(tally.executions),
         behaviours: Some(tally.behaviours.len() as u64),
+        ends: tally.ends,
+        share_of_exhaustive: None,
         seconds: started.elapsed().as_secs_f64(),
         why,
         parts: Vec::new(),
@@ -259,6 +263,7 @@ where
         let mut tally = lock(&shared);
         tally.executions += 1;
         tally.behaviours.insert(observation.behaviour);
+        tally.ends.insert(observation.end);
         tally.calls.resize(observation.calls.len(), 0);
         for (most, calls) in tally.calls.iter_mut().zip(observation.calls) {
             *most = calls.max(*most);

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use single_primary::call::Time;
 
+use crate::end::End;
 use crate::participant::Belief;
 use crate::threads::execution::id;
 use crate::verdict::{Moment, What};
@@ -46,6 +47,8 @@ pub(crate) struct Observation {
     pub(crate) violation: Option<(String, Vec<Moment>)>,
     /// Equal for executions with the same order of calls on every object.
     pub(crate) behaviour: u64,
+    /// What it came to.
+    pub(crate) end: End,
     /// How many calls each instance made.
     pub(crate) calls: Vec<u32>,
 }
@@ -135,6 +138,11 @@ impl Observer {
         self.state().instances.iter().filter(is_primary).count()
     }
 
+    /// What each instance believes; `None` for a dead one.
+    pub(crate) fn beliefs(&self) -> Vec<Option<Belief>> {
+        self.state().instances.iter().map(|one| (!one.crashed).then(|| one.belief.clone())).collect()
+    }
+
     pub(crate) fn violate(&self, why: String) {
         self.state().violate(why);
     }
@@ -147,7 +155,7 @@ impl Observer {
         self.state().moments.clone()
     }
 
-    pub(crate) fn conclude(&self) -> Observation {
+    pub(crate) fn conclude(&self, end: End) -> Observation {
         let mut state = self.state();
         let mut hasher = DefaultHasher::new();
         state.orders.hash(&mut hasher);
@@ -155,6 +163,7 @@ impl Observer {
         Observation {
             violation: state.violation.take().map(|why| (why, moments)),
             behaviour: hasher.finish(),
+            end,
             calls: state.instances.iter().map(|observed| observed.calls).collect(),
         }
     }

@@ -92,5 +92,5 @@ pub(crate) fn share<E: Engine>(
         local.put_out();
     }
     drop((first, second));
-    execution.world.observer.conclude()
+    execution.world.observer.conclude(execution.end())
 }

@@ -3,7 +3,7 @@
 mod schedule;
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,6 +17,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler, UrwRandomSche
 use shuttle::thread::JoinHandle;
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
+use crate::end::End;
 use crate::threads::bounds::Bounds;
 use crate::threads::engine::{Engine, engine_types};
 use crate::threads::execution::{Scenario, ids, last_moments, run};
@@ -77,6 +78,7 @@ type Model = Arc<dyn Fn(bool) -> Observation + Send + Sync>;
 struct Tally {
     executions: u64,
     behaviours: HashSet<u64>,
+    ends: BTreeSet<End>,
     failure: Option<Failure>,
     /// Why it ended before every schedule was tried.
     ended: Option<String>,
@@ -166,6 +168,8 @@ pub fn replay(path: &Path) -> io::Result<Report> {
         states: None,
         executions: Some(1),
         behaviours: Some(1),
+        ends: BTreeSet::new(),
+        share_of_exhaustive: None,
         seconds: started.elapsed().as_secs_f64(),
         why: why.unwrap_or_else(|strayed| Some(strayed.to_owned())),
         parts: Vec::new(),
@@ -197,7 +201,7 @@ fn try_all(protocol: &Protocol, bounds: &Bounds, model: &Model, limits: &Limits)
         scope.spawn(|| try_with(1, UrwRandomScheduler::new_from_seed(seed, count), model, tally, limits));
         scope.spawn(|| try_with(2, PctScheduler::new_from_seed(seed, PCT_DEPTH, count), model, tally, limits));
     });
-    let Tally { executions, behaviours, failure, ended } = std::mem::take(&mut *lock(&tally));
+    let Tally { executions, behaviours, ends, failure, ended } = std::mem::take(&mut *lock(&tally));
     let counterexample = failure.as_ref().map(|failure| retrace(model, failure.choices.clone()).1).unwrap_or_default();
     let report = Report {
         protocol: protocol.name.into(),
@@ -216,6 +220,8 @@ fn try_all(protocol: &Protocol, bounds: &Bounds, model: &Model, limits: &Limits)
         states: None,
         executions: Some(executions),
         behaviours: Some(behaviours.len() as u64),
+        ends,
+        share_of_exhaustive: None,
         seconds: started.elapsed().as_secs_f64(),
         why: failure.as_ref().map(|failure| format!("{} (found by {})", failure.why, failure.scheduler())).or(ended),
         parts: Vec::new(),
@@ -253,12 +259,15 @@ fn try_with(
     };
     let executed = {
         let tally = tally.clone();
-        move |behaviour: Option<u64>, why: Option<String>| {
+        move |seen: Option<(u64, End)>, why: Option<String>| {
             let at = next_at();
             own_executions.store(at.0, Ordering::Relaxed);
             let mut tally = lock(&tally);
             tally.executions += 1;
-            tally.behaviours.extend(behaviour);
+            if let Some((behaviour, end)) = seen {
+                tally.behaviours.insert(behaviour);
+                tally.ends.insert(end);
+            }
             if let Some(why) = why
                 && tally.failure.as_ref().is_none_or(|failure| at < failure.at)
             {
@@ -270,7 +279,7 @@ fn try_with(
     let explored = panics::catch(|| {
         Runner::new(Recording::new(scheduler, goes_on), config()).run(move || {
             let observation = model(false);
-            tell(Some(observation.behaviour), observation.violation.map(|(why, _)| why));
+            tell(Some((observation.behaviour, observation.end)), observation.violation.map(|(why, _)| why));
         })
     });
     // Shuttle's own finding: a deadlock, or threads that turn without end; or the model's.

@@ -1,0 +1,234 @@
+//! The files of the model: which there are, what is in each, and which of them a call depends on.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use single_primary::call::{Call as ElectionCall, Handle, Name, Time};
+
+use crate::call::Call;
+use crate::explore::oracle::{self, Entries, History};
+use crate::kernel::{Directory, Files, Inode, Inodes, Objects, Processes};
+
+/// The names and which inodes and processes there are, without what is in the inodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    pub(super) directory: Directory,
+    pub(super) processes: Processes,
+    /// The numbers of the inodes, ascending.
+    pub(super) inodes: Vec<u64>,
+}
+
+/// Where in a state the inodes are whose contents are looked at from outside.
+#[derive(Clone, Debug)]
+pub(super) struct ShapeFacts {
+    pub(super) journal: Option<usize>,
+    pub(super) log: Option<usize>,
+    pub(super) log_before: Option<usize>,
+}
+
+impl ShapeFacts {
+    pub(super) fn of(shape: &Shape) -> Self {
+        let find = |name: &str| {
+            let number = shape.directory.entries.get(name)?;
+            shape.inodes.binary_search(number).ok()
+        };
+        Self { journal: find("journal"), log: find("realtime.log"), log_before: find("realtime.log.1") }
+    }
+}
+
+/// What is in a file, apart from who has it open and what it is called.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Contents {
+    is_directory: bool,
+    bytes: Vec<u8>,
+    modified: Time,
+}
+
+/// What the contents say, once somebody has asked.
+#[derive(Debug, Default)]
+pub(super) struct ContentsFacts {
+    history: OnceLock<History>,
+    entries: OnceLock<Entries>,
+}
+
+impl ContentsFacts {
+    pub(super) fn history(&self, contents: &Contents) -> &History {
+        self.history.get_or_init(|| oracle::history(&contents.bytes))
+    }
+
+    pub(super) fn entries(&self, contents: &Contents) -> &Entries {
+        self.entries.get_or_init(|| oracle::entries(&contents.bytes))
+    }
+}
+
+/// The two parts of an inode, kept apart because most calls depend on one of them only: its contents, and what holds it
+/// (names, descriptions, locks), which is an inode without contents.
+pub(super) fn parts(mut inode: Inode) -> (Inode, Contents) {
+    let bytes = std::mem::take(&mut inode.bytes);
+    let modified = std::mem::take(&mut inode.modified);
+    let contents = Contents { is_directory: inode.is_directory, bytes, modified };
+    (inode, contents)
+}
+
+/// An inode of the parts that are given. One whose holders are not is held by a name.
+pub(super) fn whole(holders: Option<&Inode>, contents: Option<&Contents>) -> Inode {
+    let mut inode = holders.cloned().unwrap_or_else(|| {
+        let is_directory = contents.is_some_and(|contents| contents.is_directory);
+        Inode::new(is_directory, Time::default())
+    });
+    if let Some(Contents { bytes, modified, .. }) = contents {
+        inode.bytes.clone_from(bytes);
+        inode.modified = *modified;
+    }
+    inode
+}
+
+/// What the outcome of a call depends on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Touches {
+    /// Whether on the names and processes.
+    pub(super) shape: bool,
+    /// Whether on what holds the inodes.
+    pub(super) holders: bool,
+    /// Whether on the inodes' contents.
+    pub(super) contents: bool,
+    /// On which inodes, by open files; the election directory is always the same one.
+    opened: Vec<u64>,
+    /// On which inodes, by names.
+    named: Vec<String>,
+}
+
+/// As many inodes as a call can depend on.
+pub(super) const TOUCHED_MAX: usize = Handle::COUNT + 2;
+
+/// An inode that a call depends on, and where in the state it is, if there is one of that number.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spot {
+    pub(super) number: u64,
+    pub(super) place: Option<usize>,
+}
+
+impl Touches {
+    /// What the start of an instance depends on.
+    pub(super) fn of_start() -> Self {
+        Self { shape: true, ..Self::default() }
+    }
+
+    /// What the death of an instance depends on that has these inodes open.
+    pub(super) fn of_death(opened: &[u64]) -> Self {
+        Self { shape: true, holders: true, opened: opened.to_vec(), ..Self::default() }
+    }
+
+    /// The inodes, in the room given.
+    pub(super) fn spots<'a>(&self, shape: &Shape, room: &'a mut [Spot; TOUCHED_MAX]) -> &'a [Spot] {
+        let named = self.named.iter().filter_map(|name| shape.directory.entries.get(name.as_str()));
+        let mut count = 0;
+        for &number in self.opened.iter().chain(named) {
+            if room[..count].iter().all(|spot| spot.number != number) {
+                room[count] = Spot { number, place: shape.inodes.binary_search(&number).ok() };
+                count += 1;
+            }
+        }
+        &room[..count]
+    }
+}
+
+/// What the outcome of a call depends on, made by whoever has these files open.
+pub(super) fn touches(files: &Files, call: &Call) -> Touches {
+    let (handles, names, shape): (Vec<Handle>, Vec<&Name>, bool) = match call {
+        Call::Election(call) => match call {
+            ElectionCall::Open { handle, name, .. } => (vec![*handle], vec![name], true),
+            ElectionCall::Close(handle) => (vec![*handle], vec![], true),
+            ElectionCall::CloseAll => (files.open().map(|(handle, _)| handle).collect(), vec![], true),
+            ElectionCall::MakeDirectory => (vec![], vec![&Name::Directory], true),
+            ElectionCall::Inspect(handle)
+            | ElectionCall::FileSystem(handle)
+            | ElectionCall::Lock(handle, _)
+            | ElectionCall::Unlock(handle)
+            | ElectionCall::Read { handle, .. }
+            | ElectionCall::Append { handle, .. }
+            | ElectionCall::Truncate { handle, .. }
+            | ElectionCall::Sync(handle) => (vec![*handle], vec![], false),
+            ElectionCall::Look(name) | ElectionCall::Remove(name) => (vec![], vec![name], true),
+            ElectionCall::List => (vec![], vec![], true),
+            ElectionCall::Rename(from, to) => (vec![], vec![from, to], true),
+        },
+        Call::CreateNew(handle, name) => (vec![*handle], vec![name], true),
+        Call::MakeDirectory(name) | Call::RemoveDirectory(name) | Call::Modified(name) => (vec![], vec![name], true),
+        Call::RecordLock(handle) => (vec![*handle], vec![], false),
+        Call::ProcessId => (vec![], vec![], false),
+        Call::IsAlive(_) | Call::ListFiles => (vec![], vec![], true),
+    };
+    let (holders, contents) = match call {
+        Call::Election(
+            ElectionCall::Read { .. }
+            | ElectionCall::Append { .. }
+            | ElectionCall::Truncate { .. }
+            | ElectionCall::Sync(_)
+            | ElectionCall::FileSystem(_),
+        ) => (false, true),
+        Call::Election(ElectionCall::Inspect(_) | ElectionCall::Look(_)) | Call::Modified(_) => (true, true),
+        _ => (true, false),
+    };
+    Touches {
+        shape,
+        holders,
+        contents,
+        opened: handles
+            .into_iter()
+            .filter_map(|handle| files.get(handle).map(|file| file.inode))
+            .chain(names.contains(&&Name::Directory).then_some(Directory::INODE))
+            .collect(),
+        named: names.into_iter().filter(|name| **name != Name::Directory).map(Name::file_name).collect(),
+    }
+}
+
+/// The objects that one call touches, as copies.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) directory: Directory,
+    pub(super) processes: Processes,
+    pub(super) inodes: Touched,
+}
+
+/// The inodes among them.
+#[derive(Debug)]
+pub(super) struct Touched {
+    pub(super) loaded: BTreeMap<u64, Inode>,
+    /// All that there were before the call.
+    pub(super) elsewhere: Vec<u64>,
+}
+
+impl Objects for View {
+    type Inodes = Touched;
+
+    fn directory<R>(&mut self, run: impl FnOnce(&mut Directory, &mut Self::Inodes) -> R) -> R {
+        run(&mut self.directory, &mut self.inodes)
+    }
+
+    fn inodes(&mut self) -> &mut Self::Inodes {
+        &mut self.inodes
+    }
+
+    fn processes<R>(&mut self, run: impl FnOnce(&mut Processes) -> R) -> R {
+        run(&mut self.processes)
+    }
+}
+
+impl Inodes for Touched {
+    fn with<R>(&mut self, number: u64, run: impl FnOnce(&mut Inode) -> R) -> R {
+        if !self.loaded.contains_key(&number) && self.elsewhere.binary_search(&number).is_ok() {
+            // A new file's number is looked for among those of its name; one that is taken has something that refers to it,
+            // and whatever that is stays as it is.
+            let mut taken = Inode::new(false, Time::default());
+            let result = run(&mut taken);
+            assert_eq!(
+                taken,
+                Inode::new(false, Time::default()),
+                "a call changes an inode that its outcome does not depend on"
+            );
+            return result;
+        }
+        run(self.loaded.entry(number).or_default())
+    }
+}
