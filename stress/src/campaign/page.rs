@@ -1,13 +1,37 @@
 //! The report as one self-contained page: no script, no font and no picture from elsewhere.
 
+mod lanes;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::report::Report;
-use crate::distribution::Percentiles;
-use crate::history::{Line, What};
+use super::tally::Aimed;
+use crate::distribution::{Percentiles, float};
 
+/// Of a picture, in its own units: it is as wide as the page lets it.
 const WIDTH: u32 = 720;
-const HEIGHT: u32 = 160;
+const HEIGHT: u32 = 170;
+
+/// How many bars a span of time that doubles is drawn as: narrow enough to tell two humps apart.
+const BARS_PER_DOUBLING: f64 = 4.0;
+
+const STYLE: &str = "
+:root{color-scheme:light dark;--ink:#1d2430;--soft:#5b6575;--paper:#fff;--panel:#f3f5f8;--line:#d5dae2;--bar:#3b74b4;
+--mark:#c77700;--bad:#b3261e;--bad-soft:#f6c9c5;--good:#176b2c;--doubt:#8a5a00}
+@media(prefers-color-scheme:dark){:root{--ink:#e3e7ee;--soft:#9aa4b4;--paper:#14181f;--panel:#1d232d;--line:#39424f;
+--bar:#6ea8e6;--mark:#f0b040;--bad:#ff8a80;--bad-soft:#6b2a28;--good:#6fd08c;--doubt:#e5b567}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:62em;margin:1.5em auto;padding:0 1em;color:var(--ink);background:var(--paper)}
+h1{font-size:1.6em;margin:.2em 0}h2{font-size:1.15em;margin:1.8em 0 .3em}p{margin:.3em 0}
+pre,.scroll{background:var(--panel);padding:.8em 1em;overflow-x:auto;border-radius:6px}pre{font-size:13px;white-space:pre-wrap}
+.scroll{padding:0}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
+td,th{padding:.15em .9em .15em 0;text-align:left;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
+svg{display:block;width:100%;height:auto;background:var(--panel);border-radius:6px}.scroll svg{min-width:480px}
+svg text{font:11px system-ui,sans-serif;fill:var(--ink)}svg .soft{fill:var(--soft)}.soft{color:var(--soft)}
+.bar{fill:var(--bar)}.mark{fill:var(--mark)}.axis{stroke:var(--line)}.quantile{stroke:var(--bad);stroke-dasharray:3 3}
+.rate{fill:none;stroke:var(--bar);stroke-width:1.5}.overlap{fill:var(--bad-soft)}.death{stroke:var(--bad);stroke-width:2}
+.holds{color:var(--good)}.violated,.missed{color:var(--bad)}.inconclusive{color:var(--doubt)}
+";
 
 /// What a page shows beside the report.
 #[derive(Debug, Default)]
@@ -20,173 +44,211 @@ pub(crate) struct Scenes {
 
 /// The page.
 pub(crate) fn render(report: &Report, scenes: &Scenes) -> String {
-    let mut page = String::from(concat!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>stress campaign</title><style>",
-        "body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}",
-        "pre{background:#f4f4f4;padding:1em;overflow-x:auto}td,th{padding:.1em 1em .1em 0;text-align:left}",
-        "svg{background:#fafafa;max-width:100%}.holds{color:#176b2c}.violated{color:#a3160c}.inconclusive{color:#8a5a00}",
-        "</style>"
-    ));
     let verdict = report.verdict;
+    let title = format!("{}: {verdict}", escaped(&report.protocol));
+    let mut page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style>"
+    );
     let _ = write!(page, "<h1>{}: <span class=\"{verdict}\">{verdict}</span></h1>", escaped(&report.protocol));
-    let _ = write!(page, "<pre>{}</pre><pre>{}</pre>", escaped(&report.command), escaped(&report.to_string()));
-    if !report.faults.is_empty() {
-        page.push_str("<h2>Faults</h2><table><tr><th>fault<th>happened<th>rounds<th>violated<th>at most, with 95 %");
-        for (kind, count) in &report.faults {
-            let _ = write!(page, "<tr><td>{}<td>{count}", escaped(kind));
-            if let Some(fault) = report.fault_rounds.get(kind) {
-                let percent = fault.violation_rate_upper_95 * 100.0;
-                let _ = write!(page, "<td>{}<td>{}<td>{percent:.2} %", fault.rounds, fault.violated);
-            }
-        }
-        page.push_str("</table>");
-    }
-    distribution(&mut page, "From the start to the verdict", report.latency_us.as_ref(), &report.latency_histogram_ns);
-    distribution(&mut page, "Failover", report.failover_us.as_ref(), &report.failover_histogram_ns);
-    rate(&mut page, &scenes.progress);
+    let _ = write!(page, "<pre>{}</pre><pre>{}</pre>", escaped(&report.to_string()), escaped(&report.command));
     for (story, history) in &scenes.violations {
-        page.push_str("<h2>A violated round</h2>");
-        lanes(&mut page, history);
-        let _ = write!(page, "<details><summary>Its story</summary><pre>{}</pre></details>", escaped(story));
+        let (first, rest) = story.split_once('\n').unwrap_or((story, ""));
+        let _ = write!(page, "<h2>A violated round</h2><p>{}</p>", escaped(first));
+        lanes::draw(&mut page, history);
+        let _ = write!(page, "<details><summary>Its story</summary><pre>{}</pre></details>", escaped(rest));
     }
+    faults(&mut page, report);
+    boundaries(&mut page, &report.boundaries.by_boundary);
+    distribution(&mut page, "From the start to the verdict", report.latency_us.as_ref(), &report.latency_histogram_ns);
+    let tenures = "From the end of a tenure to the next";
+    distribution(&mut page, tenures, report.failover_us.as_ref(), &report.failover_histogram_ns);
+    if !report.failover_bound.is_empty() {
+        let _ = write!(page, "<p>After a death: {}</p>", escaped(&report.failover_bound.to_string()));
+    }
+    rate(&mut page, &scenes.progress);
     page.push_str("</html>\n");
     page
 }
 
-/// A histogram over spans that double from bar to bar.
+fn faults(page: &mut String, report: &Report) {
+    if report.faults.is_empty() {
+        return;
+    }
+    page.push_str("<h2>Faults</h2><table><tr><th>fault<th class=n>happened<th class=n>rounds<th class=n>violated");
+    page.push_str("<th class=n>at most, with 95 %");
+    for (kind, count) in &report.faults {
+        let _ = write!(page, "<tr><td>{}<td class=n>{count}", escaped(kind));
+        if let Some(fault) = report.fault_rounds.get(kind) {
+            let percent = fault.violation_rate_upper_95 * 100.0;
+            let _ =
+                write!(page, "<td class=n>{}<td class=n>{}<td class=n>{percent:.2} %", fault.rounds, fault.violated);
+        }
+    }
+    page.push_str("</table>");
+}
+
+/// A row for each call, a column for each part; in the cells how often an instance died before and after it.
+fn boundaries(page: &mut String, by_boundary: &BTreeMap<String, Aimed>) {
+    let mut calls: BTreeMap<&str, BTreeMap<(&str, bool), Aimed>> = BTreeMap::new();
+    let mut parts = Vec::new();
+    for (boundary, aimed) in by_boundary {
+        let mut words = boundary.splitn(3, ' ');
+        let (Some(part), Some(side), Some(call)) = (words.next(), words.next(), words.next()) else { continue };
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+        calls.entry(call).or_default().insert((part, side == "after"), *aimed);
+    }
+    if calls.is_empty() {
+        return;
+    }
+    page.push_str("<h2>Deaths at the calls of the machine</h2><p class=soft>Before and after each call, by part.</p>");
+    page.push_str("<div class=scroll><table><tr><th>call");
+    for part in &parts {
+        let _ = write!(page, "<th>{part}");
+    }
+    for (call, cells) in &calls {
+        let _ = write!(page, "<tr><td>{}", escaped(call));
+        for part in &parts {
+            let shown = [false, true].map(|after| match cells.get(&(*part, after)) {
+                None => "–".to_owned(),
+                Some(Aimed { hit: 0, planned }) => format!("<span class=missed>0 of {planned}</span>"),
+                Some(Aimed { hit, .. }) => hit.to_string(),
+            });
+            let is_reached = shown.iter().any(|side| side != "–");
+            let _ = write!(page, "<td>{}", if is_reached { shown.join(" / ") } else { String::new() });
+        }
+    }
+    page.push_str("</table></div>");
+}
+
+/// A histogram on a logarithmic axis, with its percentiles.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "spans are positive, and their logarithms small"
+)]
 fn distribution(page: &mut String, title: &str, spans: Option<&Percentiles>, recorded: &[(u64, u64)]) {
     let Some(Percentiles { p50, p90, p99, max, count }) = spans else { return };
     let _ = write!(
         page,
-        "<h2>{title}</h2><p>{count} in all: p50 {p50:.0} µs, p90 {p90:.0} µs, p99 {p99:.0} µs, at most {max:.0} µs</p>"
+        "<h2>{title}</h2><p>{count} in all: p50 {}, p90 {}, p99 {}, at most {}</p>",
+        time(*p50),
+        time(*p90),
+        time(*p99),
+        time(*max)
     );
-    let mut bars = [0_u64; 64];
+    let place = |us: f64| (us.max(1.0).log2() * BARS_PER_DOUBLING).floor();
+    let mut bars: BTreeMap<u32, u64> = BTreeMap::new();
     for (span_ns, count) in recorded {
-        bars[(span_ns / 1000).max(1).ilog2() as usize] += count;
+        *bars.entry(place(float(*span_ns) / 1000.0) as u32).or_default() += count;
     }
-    let first = bars.iter().position(|&count| count > 0).unwrap_or(0);
-    let last = bars.iter().rposition(|&count| count > 0).unwrap_or(0);
-    let bars = &bars[first..=last];
-    let most = bars.iter().copied().max().unwrap_or(1).max(1);
-    let width = WIDTH / u32::try_from(bars.len()).unwrap_or(1).max(1);
+    let (Some((&first, _)), Some((&last, _))) = (bars.first_key_value(), bars.last_key_value()) else { return };
+    let most = bars.values().copied().max().unwrap_or(1).max(1);
+    // Room for the labels on both sides of the bars.
+    let width = f64::from(WIDTH - 20) / f64::from(last - first + 1);
+    let x = |us: f64| 10.0 + (us.max(1.0).log2() * BARS_PER_DOUBLING - f64::from(first)) * width;
+    let (top, bottom) = (34.0, f64::from(HEIGHT) - 20.0);
     open(page, HEIGHT);
-    for (index, count) in (0_u32..).zip(bars) {
-        let height = u64::from(HEIGHT - 40) * count / most;
-        let (x, y) = (index * width, u64::from(HEIGHT - 20) - height);
-        let from_us = 1_u64 << (first + index as usize);
+    for (bar, count) in &bars {
+        let height = (float(*count) / float(most) * (bottom - top)).max(1.0);
+        let (from_us, until_us) =
+            ((f64::from(*bar) / BARS_PER_DOUBLING).exp2(), (f64::from(bar + 1) / BARS_PER_DOUBLING).exp2());
         let _ = write!(
             page,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{height}\" fill=\"#4878a8\"><title>{count} from {from_us} µs</title></rect><text x=\"{x}\" y=\"{}\" font-size=\"10\">{from_us} µs</text>",
-            width.saturating_sub(2).max(1),
-            HEIGHT - 6
+            "<rect class=bar x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{count} from {} to {}</title></rect>",
+            x(from_us),
+            bottom - height,
+            (width - 1.0).max(1.0),
+            time(from_us),
+            time(until_us)
         );
     }
-    page.push_str("</svg>");
+    let _ = write!(page, "<line class=axis x1=\"10\" x2=\"{}\" y1=\"{bottom}\" y2=\"{bottom}\"/>", WIDTH - 10);
+    let mut labelled = f64::MIN;
+    for power in 0..=9 {
+        for digit in [1.0, 2.0, 5.0] {
+            let us = digit * 10_f64.powi(power);
+            let at = x(us);
+            if (10.0..f64::from(WIDTH) - 30.0).contains(&at) && at > labelled + 60.0 {
+                labelled = at;
+                let _ = write!(
+                    page,
+                    "<line class=axis x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{bottom}\" y2=\"{:.1}\"/><text class=soft x=\"{at:.1}\" y=\"{:.1}\">{}</text>",
+                    bottom + 4.0,
+                    bottom + 15.0,
+                    time(us)
+                );
+            }
+        }
+    }
+    // Two rows of labels, so that percentiles close to each other stay readable.
+    for (name, us, row) in [("p50", p50, 12.0), ("p90", p90, 24.0), ("p99", p99, 12.0)] {
+        let at = x(*us);
+        let (anchor, text_at) = if at > f64::from(WIDTH) - 60.0 { ("end", at - 3.0) } else { ("start", at + 3.0) };
+        let _ = write!(
+            page,
+            "<line class=quantile x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{:.1}\" y2=\"{bottom}\"/><text x=\"{text_at:.1}\" y=\"{row}\" text-anchor=\"{anchor}\">{name}</text>",
+            row - 8.0
+        );
+    }
+    page.push_str("</svg></div>");
 }
 
 /// Rounds per second over time.
 fn rate(page: &mut String, progress: &[(f64, u64)]) {
-    #[expect(clippy::cast_precision_loss, reason = "a picture")]
     let rates: Vec<(f64, f64)> = progress
         .windows(2)
         .filter(|pair| pair[1].0 > pair[0].0)
-        .map(|pair| (pair[1].0, pair[1].1.saturating_sub(pair[0].1) as f64 / (pair[1].0 - pair[0].0)))
+        .map(|pair| (pair[1].0, float(pair[1].1.saturating_sub(pair[0].1)) / (pair[1].0 - pair[0].0)))
         .collect();
     let (Some(&(end, _)), Some(most)) = (rates.last(), rates.iter().map(|(_, rate)| *rate).reduce(f64::max)) else {
         return;
     };
     let _ = write!(page, "<h2>Rate</h2><p>Rounds per second over {end:.1} s; at most {most:.0}</p>");
     open(page, HEIGHT);
-    let points: Vec<String> = rates
-        .iter()
-        .map(|(at, rate)| {
-            let x = at / end * f64::from(WIDTH);
-            let y = f64::from(HEIGHT) - 10.0 - rate / most.max(1.0) * f64::from(HEIGHT - 20);
-            format!("{x:.1},{y:.1}")
-        })
-        .collect();
-    let _ = write!(page, "<polyline points=\"{}\" fill=\"none\" stroke=\"#4878a8\"/></svg>", points.join(" "));
+    let bottom = f64::from(HEIGHT) - 20.0;
+    let y = |rate: f64| bottom - rate / most.max(1.0) * (bottom - 16.0);
+    for part in [0.0, 0.5, 1.0] {
+        let at = y(most * part);
+        let _ = write!(
+            page,
+            "<line class=axis x1=\"50\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/><text class=soft x=\"44\" y=\"{:.1}\" text-anchor=\"end\">{:.0}</text>",
+            WIDTH - 10,
+            at + 4.0,
+            most * part
+        );
+    }
+    let x = |at: f64| 50.0 + at / end * f64::from(WIDTH - 60);
+    // Each is the rate of a stretch of time: a step, not a slope.
+    let mut before = 0.0;
+    let mut points = Vec::new();
+    for (at, rate) in &rates {
+        points.push(format!("{:.1},{:.1} {:.1},{:.1}", x(before), y(*rate), x(*at), y(*rate)));
+        before = *at;
+    }
+    let _ = write!(page, "<polyline class=rate points=\"{}\"/>", points.join(" "));
+    let _ = write!(page, "<text class=soft x=\"50\" y=\"{}\">0 s</text>", HEIGHT - 5);
+    let _ = write!(
+        page,
+        "<text class=soft x=\"{}\" y=\"{}\" text-anchor=\"end\">{end:.1} s</text></svg></div>",
+        WIDTH - 10,
+        HEIGHT - 5
+    );
 }
 
-/// A lane for each instance: tenures as bars, entries as marks, the times with several primaries behind them.
-fn lanes(page: &mut String, history: &str) {
-    let lines: Vec<Line> = history.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let mut instances: Vec<&str> = Vec::new();
-    let mut tenures: Vec<(usize, u64, u64)> = Vec::new();
-    let mut open_since: Vec<Option<u64>> = Vec::new();
-    let mut entries: Vec<(usize, u64, &str)> = Vec::new();
-    let first_ns = lines.iter().map(|line| line.at_ns).min().unwrap_or(0);
-    let last_ns = lines.iter().map(|line| line.at_ns).max().unwrap_or(0);
-    for Line { at_ns, what, .. } in &lines {
-        let (What::Believe { instance, .. }
-        | What::Cease { instance }
-        | What::Leave { instance }
-        | What::Die { instance }
-        | What::Fail { instance, .. }
-        | What::Follow { instance }
-        | What::Deliver { instance, .. }
-        | What::Log { instance, .. }) = what
-        else {
-            continue;
-        };
-        let lane = instances.iter().position(|known| known == instance).unwrap_or_else(|| {
-            instances.push(instance);
-            open_since.push(None);
-            instances.len() - 1
-        });
-        match what {
-            What::Believe { .. } => open_since[lane] = Some(*at_ns),
-            What::Log { event, .. } => entries.push((lane, *at_ns, event)),
-            What::Follow { .. } | What::Deliver { .. } => {}
-            _ => tenures.extend(open_since[lane].take().map(|since| (lane, since, *at_ns))),
-        }
+/// Microseconds, as people read them.
+fn time(us: f64) -> String {
+    match us {
+        us if us < 1_000.0 => format!("{us:.0} µs"),
+        us if us < 10_000.0 => format!("{:.1} ms", us / 1_000.0),
+        us if us < 1_000_000.0 => format!("{:.0} ms", us / 1_000.0),
+        us => format!("{:.1} s", us / 1_000_000.0),
     }
-    tenures.extend(open_since.iter().enumerate().filter_map(|(lane, since)| Some((lane, (*since)?, last_ns))));
-    let span_ns = (last_ns - first_ns).max(1);
-    let x = |at_ns: u64| 100 + (at_ns - first_ns) * u64::from(WIDTH - 110) / span_ns;
-    let height = u32::try_from(instances.len()).unwrap_or(1) * 24 + 10;
-    open(page, height);
-    for (number, (_, from, until)) in tenures.iter().enumerate() {
-        for (_, other_from, other_until) in &tenures[number + 1..] {
-            let (from, until) = (*from.max(other_from), *until.min(other_until));
-            if from < until {
-                let _ = write!(
-                    page,
-                    "<rect x=\"{}\" y=\"0\" width=\"{}\" height=\"{height}\" fill=\"#f3b6b0\"><title>several primaries for {} µs</title></rect>",
-                    x(from),
-                    (x(until) - x(from)).max(1),
-                    (until - from) / 1000
-                );
-            }
-        }
-    }
-    for (lane, instance) in instances.iter().enumerate() {
-        let _ = write!(page, "<text x=\"4\" y=\"{}\" font-size=\"11\">{}</text>", lane * 24 + 20, escaped(instance));
-    }
-    for (lane, from, until) in &tenures {
-        let _ = write!(
-            page,
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"14\" fill=\"#4878a8\"><title>primary for {} µs</title></rect>",
-            x(*from),
-            lane * 24 + 8,
-            (x(*until) - x(*from)).max(2),
-            (until - from) / 1000
-        );
-    }
-    for (lane, at_ns, event) in &entries {
-        let _ = write!(
-            page,
-            "<circle cx=\"{}\" cy=\"{}\" r=\"4\" fill=\"#e0a030\"><title>logs {}</title></circle>",
-            x(*at_ns),
-            lane * 24 + 15,
-            escaped(event)
-        );
-    }
-    page.push_str("</svg>");
 }
 
 fn open(page: &mut String, height: u32) {
-    let _ = write!(page, "<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\">");
+    let _ = write!(page, "<div class=scroll><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">");
 }
 
 fn escaped(text: &str) -> String {
@@ -198,31 +260,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_overlap_is_highlighted_and_text_is_no_markup() {
-        let line = |at_ns: u64, rest: &str| format!("{{\"round\":1,\"at_ns\":{at_ns},{rest}}}\n");
-        let history = |second_ns: u64| {
-            [
-                line(0, r#""what":"believe","instance":"a","term":1"#),
-                line(2_000, r#""what":"log","instance":"a","event":"<e>""#),
-                line(5_000, r#""what":"cease","instance":"a""#),
-                line(second_ns, r#""what":"believe","instance":"b","term":1"#),
-                line(9_000, r#""what":"die","instance":"b""#),
-            ]
-            .concat()
-        };
-        let mut page = String::new();
-        lanes(&mut page, &history(4_000));
-        assert!(page.contains("several primaries for 1 µs") && page.contains("logs &lt;e&gt;"), "{page}");
-        assert_eq!(page.matches("primary for").count(), 2);
-        let mut page = String::new();
-        lanes(&mut page, &history(5_000));
-        assert!(!page.contains("several primaries"));
+    fn distributions_and_rates_are_drawn() {
         let mut page = String::new();
         rate(&mut page, &[(0.0, 0), (1.0, 100), (2.0, 300)]);
         assert!(page.contains("at most 200") && page.contains("<polyline"), "{page}");
         let mut page = String::new();
-        let spans = Percentiles { p50: 1.0, p90: 2.0, p99: 3.0, max: 4.0, count: 3 };
+        let spans = Percentiles { p50: 1.0, p90: 2.0, p99: 3.0, max: 4_200.0, count: 3 };
         distribution(&mut page, "Spans", Some(&spans), &[(1_000, 1), (4_000, 2)]);
         assert!(page.contains("2 from 4 µs") && page.contains("1 from 1 µs"), "{page}");
+        assert!(page.contains("at most 4.2 ms") && page.matches("class=quantile").count() == 3, "{page}");
+    }
+
+    #[test]
+    fn boundaries_stand_by_call_and_part() {
+        let aimed = |planned, hit| Aimed { planned, hit };
+        let by_boundary = [
+            ("candidate before open journal", aimed(2, 2)),
+            ("candidate after open journal", aimed(2, 1)),
+            ("leaver before close all", aimed(3, 0)),
+        ];
+        let mut page = String::new();
+        boundaries(&mut page, &by_boundary.map(|(name, aimed)| (name.to_owned(), aimed)).into());
+        assert!(page.contains("<tr><td>open journal<td>2 / 1<td>"), "{page}");
+        assert!(page.contains("<tr><td>close all<td><td><span class=missed>0 of 3</span> / –"), "{page}");
+        boundaries(&mut String::new(), &BTreeMap::new());
     }
 }

@@ -46,7 +46,8 @@ pub(crate) struct Report {
     /// From the death of a primary to the next one, beside what the kernel takes to wake up a bare lock.
     pub(crate) failover_bound: Bound,
     pub(crate) rounds_per_second: f64,
-    /// The same without the time in which rounds wait because their plans say so, for no more jobs than processors.
+    /// At least so many there would be if no round waited because its plan says so: without these waits, no more rounds go
+    /// on at a time than there are processors.
     pub(crate) rounds_per_second_without_waits: f64,
     pub(crate) floor_rounds_per_second: f64,
     pub(crate) violation_rate_upper_95: f64,
@@ -133,6 +134,7 @@ impl Report {
             faults.entry(kind.name()).or_default();
         }
         let is_swept = options.has_journal() && options.template.faults.contains(&Kind::KillAtCall);
+        let rounds_per_second = ratio(rounds, busy_ns) * 1e9 * float(options.jobs as u64);
         let sweep = if is_swept { options.template.sweep().boundaries().len() } else { 0 };
         Self {
             verdict: Verdict::Inconclusive,
@@ -170,10 +172,11 @@ impl Report {
             failover_bound: Bound::new(wake_up, takeover, FACTOR_EACH * float(options.template.registrants as u64)),
             // Jobs run side by side, so that each one's time is a part of the whole. Bare processes wait for nothing: no more
             // of their rounds than there are processors go on at a time.
-            rounds_per_second: ratio(rounds, busy_ns) * 1e9 * float(options.jobs as u64),
-            rounds_per_second_without_waits: ratio(rounds, busy_ns.saturating_sub(waited_ns))
-                * 1e9
-                * float(options.floor_jobs as u64),
+            rounds_per_second,
+            rounds_per_second_without_waits: {
+                let unhindered = ratio(rounds, busy_ns.saturating_sub(waited_ns)) * 1e9;
+                (unhindered * float(options.floor_jobs as u64)).max(rounds_per_second)
+            },
             floor_rounds_per_second: ratio(floor_rounds, floor_ns) * 1e9 * float(options.floor_jobs as u64),
             violation_rate_upper_95: bound::upper_95(violated, rounds),
             seconds: ending.seconds,
