@@ -1,5 +1,7 @@
 //! Distributions of spans of time, as reports have them.
 
+use std::fmt;
+
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,13 @@ pub(crate) struct Percentiles {
     pub(crate) p99: f64,
     pub(crate) max: f64,
     pub(crate) count: u64,
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50, p90, p99, max, count: _ } = self;
+        write!(formatter, "p50 {p50:.0} µs, p90 {p90:.0}, p99 {p99:.0}, max {max:.0}")
+    }
 }
 
 /// A histogram of nanoseconds, to three digits.

@@ -5,7 +5,6 @@ use std::fmt;
 
 use super::report::{Boundaries, Events, Report, Traces};
 use super::tally::Primaries;
-use crate::distribution::Percentiles;
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,8 +77,8 @@ impl fmt::Display for Report {
             )?;
         }
         for (what, spans) in [("verdict", latency_us), ("failover", failover_us)] {
-            if let Some(Percentiles { p50, p90, p99, max, count: _ }) = spans {
-                writeln!(formatter, "  {what:12} p50 {p50:.0} µs, p90 {p90:.0}, p99 {p99:.0}, max {max:.0}")?;
+            if let Some(spans) = spans {
+                writeln!(formatter, "  {what:12} {spans}")?;
             }
         }
         if !failover_bound.is_empty() {

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::judge::Judged;
 use crate::audit::reading_of;
 use crate::bound;
+use crate::distribution::{Percentiles, histogram, percentiles};
 
 /// What has been seen so far.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub(crate) struct Tally {
     unexercised: BTreeMap<String, u64>,
     ends: BTreeMap<String, u64>,
     odd_lines: u64,
-    latency_us: Histogram<u64>,
-    failover_us: Histogram<u64>,
+    latency: Histogram<u64>,
+    failover: Histogram<u64>,
     /// What was printed on stderr in the first round that showed nothing.
     errors: Option<String>,
 }
@@ -55,8 +56,6 @@ pub(crate) struct Events {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        let histogram =
-            || Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("an hour in microseconds, to three digits");
         Self {
             rounds: 0,
             violated: 0,
@@ -68,8 +67,8 @@ impl Tally {
             unexercised: BTreeMap::new(),
             ends: BTreeMap::new(),
             odd_lines: 0,
-            latency_us: histogram(),
-            failover_us: histogram(),
+            latency: histogram(),
+            failover: histogram(),
             errors: None,
         }
     }
@@ -119,10 +118,10 @@ impl Tally {
             *self.events.by_entries.entry(*entries).or_default() += events;
         }
         for latency_ns in latencies_ns {
-            self.latency_us.saturating_record(latency_ns / 1000);
+            self.latency.saturating_record(*latency_ns);
         }
         if let Some(failover_ns) = failover_ns {
-            self.failover_us.saturating_record(failover_ns / 1000);
+            self.failover.saturating_record(*failover_ns);
         }
         for (end, count) in ends {
             *self.ends.entry(end.clone()).or_default() += count;
@@ -137,27 +136,6 @@ impl Tally {
     pub(crate) fn rounds(&self) -> u64 {
         self.rounds
     }
-}
-
-/// A distribution, in microseconds.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Percentiles {
-    pub(crate) p50: u64,
-    pub(crate) p90: u64,
-    pub(crate) p99: u64,
-    pub(crate) max: u64,
-    pub(crate) count: u64,
-}
-
-fn percentiles(histogram: &Histogram<u64>) -> Option<Percentiles> {
-    let at = |quantile| histogram.value_at_quantile(quantile);
-    (!histogram.is_empty()).then(|| Percentiles {
-        p50: at(0.5),
-        p90: at(0.9),
-        p99: at(0.99),
-        max: histogram.max(),
-        count: histogram.len(),
-    })
 }
 
 /// How a campaign came to its end.
@@ -221,8 +199,8 @@ impl Report {
             unexercised,
             ends,
             odd_lines,
-            latency_us,
-            failover_us,
+            latency,
+            failover,
             errors,
         } = tally;
         let Ending { seconds, interrupted, skipped, floor } = ending;
@@ -266,8 +244,8 @@ impl Report {
             faults,
             unexercised,
             skipped,
-            latency_us: percentiles(&latency_us),
-            failover_us: percentiles(&failover_us),
+            latency_us: percentiles(&latency),
+            failover_us: percentiles(&failover),
             rounds_per_second: rate(rounds, seconds),
             floor_rounds_per_second: floor,
             violation_rate_upper_95: bound::upper_95(violated, judged.max(violated)),
@@ -355,8 +333,8 @@ impl fmt::Display for Report {
             writeln!(formatter, "  skipped      {fault}")?;
         }
         for (what, spans) in [("verdict", latency_us), ("failover", failover_us)] {
-            if let Some(Percentiles { p50, p90, p99, max, count: _ }) = spans {
-                writeln!(formatter, "  {what:12} p50 {p50} µs, p90 {p90}, p99 {p99}, max {max}")?;
+            if let Some(spans) = spans {
+                writeln!(formatter, "  {what:12} {spans}")?;
             }
         }
         write!(formatter, "  rate         {rounds_per_second:.0} rounds/s")?;
