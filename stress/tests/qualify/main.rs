@@ -1,5 +1,8 @@
 //! `stress qualify` where the file system keeps everything, and where one thing after the other is broken on purpose.
 
+#[cfg(target_os = "linux")]
+mod lying;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -135,5 +138,40 @@ fn an_overlay_holds() -> Result {
     }
     // Written past the test harness, which would keep it to itself.
     writeln!(std::io::stderr(), "skipped an_overlay_holds: this machine does not let its users mount an overlay")?;
+    Ok(())
+}
+
+/// A file system in user space may be anything: an honest one is not accused, and one that lies is found out.
+#[cfg(target_os = "linux")]
+#[test]
+fn lies_of_a_file_system_in_user_space_are_seen() -> Result {
+    use lying::Lie;
+    for (lie, properties) in [
+        (Lie::None, &["exclusive-lock", "lock-per-open", "visibility", "truncation", "identity"][..]),
+        (Lie::NoLocks, &["exclusive-lock"]),
+        (Lie::AllLocks, &["exclusive-lock"]),
+        (Lie::LostAppends, &["visibility"]),
+    ] {
+        let place = tempfile::tempdir()?;
+        let session = match lying::mount(lie, place.path()) {
+            Ok(session) => session,
+            Err(error) => {
+                writeln!(std::io::stderr(), "skipped lies_of_a_file_system_in_user_space_are_seen: mount: {error}")?;
+                return Ok(());
+            }
+        };
+        let output = qualify(place.path(), &["--only", &properties.join(",")])?;
+        drop(session);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("FUSE"), "the mount was not looked at: {stderr}");
+        let expected = if lie == Lie::None { "holds" } else { "violated" };
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        for property in properties {
+            let row = report["rows"].as_array().and_then(|rows| rows.iter().find(|row| row["property"] == *property));
+            assert_eq!(row.ok_or("no row")?["finding"], expected, "{lie:?}: {stderr}");
+        }
+        // Properties that were left out are not known to hold.
+        assert_eq!(output.status.code(), Some(if lie == Lie::None { 3 } else { 1 }), "{lie:?}: {stderr}");
+    }
     Ok(())
 }
