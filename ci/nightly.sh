@@ -26,3 +26,4 @@ run cargo run --release -p models -- check --protocol all --checker all
 run cargo run --release -p stress -- campaign --rounds "$CAMPAIGN_ROUNDS" --seed "$SEED"
 run cargo run --release -p stress -- campaign --rounds "$FAULT_ROUNDS" --faults all --seed "$SEED"
 run cargo run --release -p stress -- campaign --rounds "$FAULT_ROUNDS" --faults all --in-process 4 --seed "$SEED"
+run ci/mutations.sh

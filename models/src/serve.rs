@@ -1,5 +1,6 @@
 //! stateright's Explorer on the journal.
 
+use std::convert::Infallible;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +12,12 @@ use models::zoo::Protocol;
 use stateright::Model as _;
 
 /// Serves the states of some instances until the process ends.
-pub(crate) fn serve(protocol: &'static Protocol, address: &str, registrants: usize, crashes: u8) -> anyhow::Result<()> {
+pub(crate) fn serve(
+    protocol: &'static Protocol,
+    address: &str,
+    registrants: usize,
+    crashes: u8,
+) -> anyhow::Result<Infallible> {
     let race = Space::race(protocol, registrants);
     // Orders that nobody can tell apart are left out of a check; who walks through the states is to find each.
     let space = Space { about: "crashes", crashes, events: 1, reduce: false, ..race };

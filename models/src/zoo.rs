@@ -141,7 +141,7 @@ pub struct Setup {
     pub log: LogOptions,
 }
 
-/// The open files of the zoo's protocols.
+/// Where the zoo's protocols open their lock file.
 const LOCK: Handle = Handle(5);
 
 /// One instance of any protocol.

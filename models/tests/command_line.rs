@@ -79,7 +79,7 @@ fn a_violated_protocol_has_its_story_told() {
 #[test]
 fn a_protocol_that_holds_is_told_part_by_part() {
     let (code, _, stderr) = run(&["check", "--registrants", "1", "--crashes", "1"]);
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "{stderr}");
     let told: Vec<_> = stderr.lines().collect();
     assert!(
         told[1].starts_with("journal: holds (exhaustive, expected: holds), 1 registrants, 1 crashes, "),
