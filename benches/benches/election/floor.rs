@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags, RawDir};
 use rustix::io::{self, Errno};
+use rustix::process::{geteuid, getpid};
 use rustix::rand::{GetRandomFlags, getrandom};
 use single_primary::{READ_BYTES, RECORD_BYTES};
 
@@ -22,48 +23,33 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// Joins where there is no election directory, and returns the size of the journal read back.
 pub(crate) fn join_fresh(directory: &Path, seat: &str, record: &Bytes) -> io::Result<(Held, usize)> {
-    random()?;
+    identify()?;
     assert_eq!(open_directory(directory).expect_err("the directory is fresh"), Errno::NOENT);
     fs::mkdir(directory, Mode::RWXU)?;
-    let directory = open_directory(directory)?;
-    fs::fstat(&directory)?;
-    fs::fstatfs(&directory)?;
-    lock(&directory, FlockOperation::NonBlockingLockShared)?;
-    let journal = fs::openat(&directory, "journal", APPEND, PRIVATE)?;
-    fs::fstat(&journal)?;
+    let (directory, journal) = enter(directory)?;
     lock(&journal, FlockOperation::NonBlockingLockExclusive)?;
-    read(&journal, 0)?;
-    lock(&journal, FlockOperation::Unlock)?;
+    assert_eq!(fs::fstat(&journal)?.st_size, 0);
     elect(directory, journal, seat, record)
 }
 
 /// Joins where a dead election left its files, and returns the size of the journal read back.
 pub(crate) fn join_leftover(directory: &Path, seat: &str, record: &Bytes) -> io::Result<(Held, usize)> {
-    random()?;
-    let directory = open_directory(directory)?;
-    fs::fstat(&directory)?;
-    fs::fstatfs(&directory)?;
-    lock(&directory, FlockOperation::NonBlockingLockShared)?;
-    let journal = fs::openat(&directory, "journal", APPEND, PRIVATE)?;
-    fs::fstat(&journal)?;
+    identify()?;
+    let (directory, journal) = enter(directory)?;
     lock(&journal, FlockOperation::NonBlockingLockExclusive)?;
+    fs::fstat(&journal)?;
     read(&journal, 0)?;
     fs::ftruncate(&journal, 0)?;
     remove_seats(directory.as_fd())?;
-    lock(&journal, FlockOperation::Unlock)?;
     elect(directory, journal, seat, record)
 }
 
 /// Joins a living election, whose primary has the other seat, and returns how much of the journal was read.
 pub(crate) fn join_living(directory: &Path, seat: &str, primary: &str, record: &Bytes) -> io::Result<(Held, usize)> {
-    random()?;
-    let directory = open_directory(directory)?;
-    fs::fstat(&directory)?;
-    fs::fstatfs(&directory)?;
-    lock(&directory, FlockOperation::NonBlockingLockShared)?;
-    let journal = fs::openat(&directory, "journal", APPEND, PRIVATE)?;
-    fs::fstat(&journal)?;
+    identify()?;
+    let (directory, journal) = enter(directory)?;
     assert_eq!(lock(&journal, FlockOperation::NonBlockingLockExclusive), Err(Errno::AGAIN));
+    fs::fstat(&journal)?;
     lock(&journal, FlockOperation::NonBlockingLockShared)?;
     fs::statat(&directory, "journal", AtFlags::SYMLINK_NOFOLLOW)?;
     let seat = claim(directory.as_fd(), seat)?;
@@ -73,6 +59,23 @@ pub(crate) fn join_living(directory: &Path, seat: &str, primary: &str, record: &
     let rival = fs::openat(&directory, primary, ALWAYS | OFlags::RDONLY, PRIVATE)?;
     assert_eq!(lock(&rival, FlockOperation::NonBlockingLockShared), Err(Errno::AGAIN));
     Ok((vec![directory, journal, seat, rival], size))
+}
+
+/// What names this join and its process: randomness for the ID, whose files are admitted, and whose process it is.
+fn identify() -> io::Result<()> {
+    getrandom(&mut [0; 16], GetRandomFlags::empty())?;
+    std::hint::black_box((geteuid(), getpid()));
+    Ok(())
+}
+
+/// The election directory and the journal, opened.
+fn enter(directory: &Path) -> io::Result<(OwnedFd, OwnedFd)> {
+    let directory = open_directory(directory)?;
+    fs::fstat(&directory)?;
+    fs::fstatfs(&directory)?;
+    lock(&directory, FlockOperation::NonBlockingLockShared)?;
+    let journal = fs::openat(&directory, "journal", APPEND, PRIVATE)?;
+    Ok((directory, journal))
 }
 
 /// From the shared lock to the seal, read back.
@@ -92,10 +95,6 @@ fn claim(directory: BorrowedFd<'_>, seat: &str) -> io::Result<OwnedFd> {
     fs::fstat(&seat)?;
     lock(&seat, FlockOperation::NonBlockingLockExclusive)?;
     Ok(seat)
-}
-
-fn random() -> io::Result<()> {
-    getrandom(&mut [0; 16], GetRandomFlags::empty()).map(drop)
 }
 
 fn open_directory(directory: &Path) -> io::Result<OwnedFd> {

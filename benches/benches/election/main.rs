@@ -12,6 +12,7 @@ mod journal;
 mod peers;
 mod percentiles;
 mod race;
+mod rounds;
 mod scratch;
 
 use std::time::Duration;

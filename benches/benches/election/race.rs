@@ -1,16 +1,12 @@
 //! `race`: processes that start at the same moment, until all of them know the primary.
 
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, SamplingMode};
+use criterion::Criterion;
 
 use crate::contestant::Contestant;
 use crate::crew::{Crew, Report};
-use crate::{percentiles, scratch};
-
-const GROUP: &str = "race";
+use crate::rounds::{self, Round};
 
 pub(crate) fn measure(criterion: &mut Criterion) {
     for size in [2, 4, 16, 64] {
@@ -19,42 +15,22 @@ pub(crate) fn measure(criterion: &mut Criterion) {
             if size == 4 && contestant.can_be_raced()
                 || matches!(contestant, Contestant::BareFlock | Contestant::Election)
             {
-                race(criterion, contestant, size);
+                rounds::measure(criterion, "race", (contestant, size), Crew::claimants, |crew, round| {
+                    race(contestant, crew, round)
+                });
             }
         }
     }
 }
 
-fn race(criterion: &mut Criterion, contestant: Contestant, size: usize) {
-    let mut group = criterion.benchmark_group(GROUP);
-    group.sampling_mode(SamplingMode::Flat);
-    let scratch = scratch::directory();
-    let mut events = Vec::new();
-    let mut crew = None;
-    let mut round = 0;
-    group.bench_function(BenchmarkId::new(contestant.name(), size), |bencher| {
-        let crew = crew.get_or_insert_with(|| Crew::claimants(contestant, size, scratch.path()));
-        bencher.iter_custom(|iterations| {
-            let mut total = Duration::ZERO;
-            for _ in 0..iterations {
-                let directory = crew.directory(round);
-                fs::DirBuilder::new().mode(0o700).create(&directory).expect("the round is new");
-                let from = crew.go(round);
-                let reports = crew.reports();
-                let all_know = reports.iter().map(|report| report.after(from)).max().expect("somebody raced");
-                verify(contestant, &reports);
-                crew.give_up();
-                crew.reports();
-                fs::remove_dir_all(directory).expect("the round is over");
-                round += 1;
-                total += all_know;
-                events.push(all_know);
-            }
-            total
-        });
-    });
-    group.finish();
-    percentiles::export(GROUP, contestant.name(), size, &mut events);
+fn race(contestant: Contestant, crew: &mut Crew, round: &Round<'_>) -> Duration {
+    let from = crew.go(round.number);
+    let reports = crew.reports();
+    let all_know = reports.iter().map(|report| report.after(from)).max().expect("somebody raced");
+    verify(contestant, &reports);
+    crew.give_up();
+    crew.reports();
+    all_know
 }
 
 fn verify(contestant: Contestant, reports: &[Report]) {
