@@ -8,6 +8,7 @@ pub mod goal;
 pub mod page;
 pub mod plot;
 pub mod ratio;
+pub mod readme;
 pub mod results;
 pub mod summary;
 pub mod table;

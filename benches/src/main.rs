@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use benches::{comparison, page, ratio, results, summary::Summary, table};
+use benches::{comparison, page, ratio, readme, results, summary::Summary, table};
 use clap::Parser;
 
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ struct Arguments {
     /// Where the page with the plots is written; its links lead into criterion's directory
     #[arg(long)]
     export_html: Option<PathBuf>,
+    /// The README whose figures are replaced by this run's
+    #[arg(long)]
+    export_readme: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -38,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let Arguments { criterion, baseline, export_json, export_html } = arguments;
+    let Arguments { criterion, baseline, export_json, export_html, export_readme } = arguments;
     let measurements = results::read(criterion)?;
     let summary = Summary::of(ratio::ratios(&measurements));
     if summary.ratios.is_empty() {
@@ -67,6 +70,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     if let Some(path) = export_html {
         let has_report = criterion.join("report/index.html").exists();
         write(path, &page::html(&summary, &measurements, moves.as_deref(), has_report)?)?;
+    }
+    if let Some(path) = export_readme {
+        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = readme::with_figures(&text, &summary).ok_or_else(|| {
+            format!("{}: no place for figures; put the line {:?} there", path.display(), readme::START)
+        })?;
+        write(path, &text)?;
     }
     Ok(code)
 }

@@ -6,7 +6,7 @@ use single_primary::WINDOW;
 
 use crate::plot;
 use crate::results::Measurement;
-use crate::summary::{Machine, Summary};
+use crate::summary::Summary;
 use crate::table::{self, Row};
 
 /// The page, to lie in criterion's directory beside its report, where there is one.
@@ -19,10 +19,8 @@ pub fn html(
     moves: Option<&str>,
     has_report: bool,
 ) -> Result<String, Box<dyn std::error::Error>> {
-    let Summary { date, commit, machine: Machine { processor, processors, system, files }, ratios: _ } = summary;
     let mut page = String::from(HEAD);
-    let machine = format!("{processors} processors ({processor}), {system}, {files}");
-    let _ = write!(page, "<p>{date}, commit {}, {}.</p>", escape(commit), escape(&machine));
+    let _ = write!(page, "<p>{}</p>", escape(&summary.provenance()));
     page.push_str(
         "<p>Each figure beside its floor: the same system calls in a straight line, measured in the same run. ",
     );

@@ -18,6 +18,8 @@ pub struct Summary {
     pub commit: String,
     /// Where.
     pub machine: Machine,
+    /// How many programs wanted a processor, on average over the last five minutes of it, where the system tells.
+    pub load: Option<f64>,
     /// The figures.
     pub ratios: Vec<Ratio>,
 }
@@ -40,7 +42,19 @@ impl Summary {
     #[must_use]
     pub fn of(ratios: Vec<Ratio>) -> Self {
         let now = Timestamp::now();
-        Self { date: now.round(Unit::Second).unwrap_or(now), commit: commit(), machine: Machine::here(), ratios }
+        let date = now.round(Unit::Second).unwrap_or(now);
+        Self { date, commit: commit(), machine: Machine::here(), load: load(), ratios }
+    }
+
+    /// Where and when it was measured, in a sentence.
+    #[must_use]
+    pub fn provenance(&self) -> String {
+        let Self { date, commit, machine, load, ratios: _ } = self;
+        let Machine { processor, processors, system, files } = machine;
+        let load = load.map_or(String::new(), |load| format!(", under a load of {load:.1}"));
+        format!(
+            "Measured on {date} at commit {commit}: {processors} processors ({processor}), {system}, {files}{load}."
+        )
     }
 
     /// Reads a stored one.
@@ -72,6 +86,10 @@ impl Machine {
             files: if Path::new("/dev/shm").is_dir() { "tmpfs" } else { "temporary directory" }.into(),
         }
     }
+}
+
+fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The commit that is checked out, as far as git can tell.

@@ -77,6 +77,23 @@ pub fn text(summary: &Summary) -> String {
     text
 }
 
+/// The figures that the README tells, each with the command that measures it anew: those with a goal, and how a join grows.
+#[must_use]
+pub fn markdown(summary: &Summary) -> String {
+    let mut text = format!("{}\n\n", summary.provenance());
+    text.push_str(
+        "| what | takes | its floor | times the floor (spread) | goal | command |\n|---|---|---|---|---|---|\n",
+    );
+    for (ratio, row) in summary.ratios.iter().zip(rows(summary)) {
+        if Goal::of(&ratio.key).is_some() || ratio.key.subject == "join/living" {
+            let Row { subject, contestant: _, statistic, figure, floor, ratio: times, goal } = row;
+            let command = format!("ci/bench.sh --quick {}", ratio.key.subject);
+            let _ = writeln!(text, "| {subject}, {statistic} | {figure} | {floor} | {times} | {goal} | `{command}` |");
+        }
+    }
+    text
+}
+
 /// What has moved since an earlier run.
 #[must_use]
 pub fn moves(comparison: &Comparison, before: &Summary, after: &Summary) -> String {
