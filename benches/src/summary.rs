@@ -51,9 +51,14 @@ impl Summary {
     pub fn provenance(&self) -> String {
         let Self { date, commit, machine, load, ratios: _ } = self;
         let Machine { processor, processors, system, files } = machine;
-        let load = load.map_or(String::new(), |load| format!(", under a load of {load:.1}"));
+        let load = match load {
+            Some(load) if load.floor() > f64::from(u32::try_from(*processors).unwrap_or(u32::MAX)) => {
+                format!(" Other programs kept them busy (a load of {load:.1}), which distorts the ratios.")
+            }
+            _ => String::new(),
+        };
         format!(
-            "Measured on {date} at commit {commit}: {processors} processors ({processor}), {system}, {files}{load}."
+            "Measured on {date} at commit {commit}: {processors} processors ({processor}), {system}, {files}.{load}"
         )
     }
 
