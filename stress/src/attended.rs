@@ -73,7 +73,7 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
     }
     // Many processes that look often would keep one another from the processors.
     let nap = NAP * u32::try_from(plan.ids.len()).unwrap_or(u32::MAX);
-    let deadline = Instant::now() + 3 * plan.window() + patience(plan);
+    let mut patience = Patience::new(plan, 3);
     loop {
         let ending = stage.ending.is_at(1);
         let mut open = false;
@@ -81,7 +81,7 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
             one.advance(plan, place, stage, regions, ending);
             open |= one.instance.as_ref().is_none_or(|instance| !instance.is_over());
         }
-        if !open || Instant::now() > deadline {
+        if !open || patience.is_over() {
             return;
         }
         if stage.strike.is_at(1) {
@@ -97,10 +97,33 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
     }
 }
 
-/// How long anything may take beyond the window. A protocol that is known to hang now and then is not waited for so long.
-pub(crate) fn patience(plan: &Plan) -> Duration {
-    let is_broken = zoo::find(&plan.protocol).is_some_and(|protocol| protocol.expected() == Verdict::Violated);
-    if is_broken { PATIENCE / 10 } else { PATIENCE }
+/// How long is still waited. While the machine itself stands still, so does this: a pause that keeps everyone from running
+/// is nobody's failure to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    left: Duration,
+    looked: Instant,
+}
+
+impl Patience {
+    /// More than this does not pass between two looks of a process that runs.
+    const LOOK_MAX: Duration = Duration::from_millis(100);
+
+    /// So much for the windows of a plan, and for anything else. A protocol that is known to hang now and then is not waited
+    /// for so long.
+    pub(crate) fn new(plan: &Plan, windows: u32) -> Self {
+        let is_broken = zoo::find(&plan.protocol).is_some_and(|protocol| protocol.expected() == Verdict::Violated);
+        let patience = if is_broken { PATIENCE / 10 } else { PATIENCE };
+        Self { left: windows * plan.window() + patience, looked: Instant::now() }
+    }
+
+    /// Whether it is over, looked at again and again.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let now = Instant::now();
+        self.left = self.left.saturating_sub(now.saturating_duration_since(self.looked).min(Self::LOOK_MAX));
+        self.looked = now;
+        self.left.is_zero()
+    }
 }
 
 impl Hosted {

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, test_k
 use single_primary::call::Time;
 use single_primary::{InstanceId, Kind as RecordKind, Record};
 
-use crate::attended::{Status, patience};
+use crate::attended::{Patience, Status};
 use crate::clock;
 use crate::fault::{Damage, Fault, Kind, Target, When};
 use crate::host::Stage;
@@ -206,7 +206,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Waits until something is so, or for as long as anything here may take. Whoever dies meanwhile is noticed.
     fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) -> std::io::Result<()> {
-        let deadline = Instant::now() + 4 * self.plan.window() + patience(self.plan);
+        let mut patience = Patience::new(self.plan, 4);
         loop {
             for (process, child) in self.children.iter().enumerate() {
                 if self.ended[process] {
@@ -216,7 +216,7 @@ impl Watch<'_> {
                     self.note_end(process, status);
                 }
             }
-            if is_so(self) || Instant::now() > deadline {
+            if is_so(self) || patience.is_over() {
                 return Ok(());
             }
             std::thread::sleep(LOOK);
