@@ -64,7 +64,7 @@ pub struct Space {
     pub log: LogOptions,
     /// Whether the election directory is there from the beginning.
     pub directory: bool,
-    /// Whether orders of calls that nobody can tell apart are looked at once; see [`reduction`](super::reduction).
+    /// Whether orders of calls that nobody can tell apart are looked at once; see `reduction.rs`.
     pub reduce: bool,
 }
 
