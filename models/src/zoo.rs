@@ -44,6 +44,7 @@ pub const PROTOCOLS: &[Protocol] = &[
         summary: "the election of this library: append order decides, seats tell who lives",
         broken_by: None,
         smallest: true,
+        waits: true,
         needs: Needs::RACE,
         text: None,
     },
@@ -66,6 +67,8 @@ pub struct Protocol {
     pub broken_by: Option<&'static str>,
     /// Whether it promises that the smallest of those that took part is elected.
     pub smallest: bool,
+    /// Whether it waits for others to register, as long as the window is.
+    pub waits: bool,
     /// What a checker must bring about to see it fail.
     pub needs: Needs,
     /// Its code; `None` for the journal, whose machine is the library's.

@@ -10,6 +10,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "whoever finds no lock file writes one and is primary",
     broken_by: Some("two instances: both look before either writes"),
     smallest: false,
+    waits: false,
     needs: Needs::RACE,
     text: Some(Text { name: "check-then-write", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -11,6 +11,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "whoever creates the lock file is primary; one whose maker is dead is removed first",
     broken_by: Some("two judge it stale: one removes the file that the other has just made"),
     smallest: false,
+    waits: false,
     needs: Needs { instances: 3, crashes: 1, ..Needs::RACE },
     text: Some(Text { name: "exclusive-create", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -10,6 +10,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "whoever holds the lock of one file is primary, and so is whoever meets an error",
     broken_by: Some("one I/O error"),
     smallest: false,
+    waits: false,
     needs: Needs { io_errors: 1, ..Needs::RACE },
     text: Some(Text { name: "fail-open", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -11,6 +11,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "whoever holds the record lock of one file is primary",
     broken_by: Some("several instances in one process: all of them get the lock"),
     smallest: false,
+    waits: false,
     needs: Needs { instances_per_process: 2, ..Needs::RACE },
     text: Some(Text { name: "fcntl", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -10,6 +10,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "everyone makes a file named after themselves and waits; the smallest name is primary",
     broken_by: Some("a stall beyond the window; a late, smaller ID"),
     smallest: true,
+    waits: true,
     needs: Needs::RACE,
     text: Some(Text {
         name: "file-per-instance",

@@ -10,6 +10,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "whoever finds no ID writes its own and waits; whose ID is still there is primary",
     broken_by: Some("a stall between look and write that is longer than the wait"),
     smallest: false,
+    waits: true,
     needs: Needs::RACE,
     text: Some(Text { name: "fischer", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -14,6 +14,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "whoever holds the lock of one file, which is never removed, is primary; the others keep trying",
     broken_by: None,
     smallest: false,
+    waits: false,
     needs: Needs::RACE,
     text: Some(Text { name: "flock", run: |instance| Box::pin(elect(instance)) }),
 };

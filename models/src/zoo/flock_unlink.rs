@@ -13,6 +13,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
         "a primary leaves: a waiter locks the file that has no name any more, the next one makes a new file",
     ),
     smallest: false,
+    waits: false,
     needs: Needs { instances: 3, leaves: 1, ..Needs::RACE },
     text: Some(Text { name: "flock-unlink", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -15,6 +15,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
         "a lost update: the last to write back drops the others; a stall beyond the window; an idle primary",
     ),
     smallest: true,
+    waits: true,
     needs: Needs::RACE,
     text: Some(Text { name: "json-list", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -12,6 +12,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "whoever makes the lock directory is primary; one that is older than 10 s is removed first",
     broken_by: Some("an idle primary; a clock jump; two judge it stale, and one removes the other's fresh directory"),
     smallest: false,
+    waits: false,
     needs: Needs { clock_jump: Duration::from_secs(11), ..Needs::RACE },
     text: Some(Text { name: "mkdir-mtime", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -10,6 +10,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "whoever creates the file with its process ID is primary, as is whoever finds its own process ID in it",
     broken_by: Some("several instances in one process; a process ID that is used again"),
     smallest: false,
+    waits: false,
     needs: Needs { instances_per_process: 2, ..Needs::RACE },
     text: Some(Text { name: "pid-file", run: |instance| Box::pin(elect(instance)) }),
 };

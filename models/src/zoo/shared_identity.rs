@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     summary: "file-per-instance, with one ID for all instances of a process",
     broken_by: Some("several instances in one process: each finds that the smallest ID is its own"),
     smallest: false,
+    waits: true,
     needs: Needs { instances_per_process: 2, ..Needs::RACE },
     text: Some(Text { name: "shared-identity", run: |instance| Box::pin(elect(instance)) }),
 };

@@ -64,7 +64,8 @@ pub(crate) struct Arguments {
     /// Run only the K-th of N parts of the rounds, to be joined by `stress merge`
     #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE)]
     shard: Shard,
-    /// How many rounds run side by side [default: one per processor; eight where each waits for the window]
+    /// How many rounds run side by side [default: one per processor; eight where each waits for the window; no more than
+    /// there are processors for all instances where a broken protocol is to race]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
     /// Where the election directories are made [default: /dev/shm, or the temporary directory]
@@ -179,15 +180,22 @@ impl Arguments {
             Some(Expect::Registrations(count)) => Some(count),
             Some(Expect::Nothing) => None,
         };
+        let is_broken = protocol.expected() == Verdict::Violated;
         let waits = !self.window.is_zero()
-            && (expect.is_none_or(|count| count > registrants)
-                || protocol.expected() == Verdict::Violated
-                || !faults.is_empty());
+            && (protocol.waits && (is_broken || expect.is_none_or(|count| count > registrants)) || !faults.is_empty());
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         if self.shard != Shard::WHOLE && self.seed.is_none() {
             return usage(format!("--shard {}: the parts share a seed; give it by --seed", self.shard));
         }
-        let jobs = self.jobs.map_or(if waits { 8 * processors } else { processors }, NonZeroUsize::get);
+        let jobs = self.jobs.map_or_else(
+            || match (waits, is_broken) {
+                (true, _) => 8 * processors,
+                (false, false) => processors,
+                // Only those that run at the same moment race: no more rounds at once than there are processors for.
+                (false, true) => (processors / registrants).max(1),
+            },
+            NonZeroUsize::get,
+        );
         Ok(Options {
             budget: self.duration.map_or(Budget::Rounds(self.rounds), Budget::Duration),
             template: Template {
