@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let Some(history) = history {
         history.finish()?;
     }
-    Ok(report.exit())
+    Ok(report.verdict.into())
 }
 
 /// What the workers told.

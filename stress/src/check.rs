@@ -81,11 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let Some(target) = &arguments.export_json {
         export::json(target, &report)?;
     }
-    Ok(match report.verdict {
-        Verdict::Holds => Exit::Holds,
-        Verdict::Violated => Exit::Violated,
-        Verdict::Inconclusive => Exit::Inconclusive,
-    })
+    Ok(report.verdict.into())
 }
 
 fn report(checker: Checker) -> Report {

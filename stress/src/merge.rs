@@ -34,5 +34,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let Some(json) = json {
         json.write(&report.to_json())?;
     }
-    Ok(report.exit())
+    Ok(report.verdict.into())
 }

@@ -9,7 +9,6 @@ use super::arguments::Options;
 use super::tally::{Affected, Aimed, Primaries, Tally, Totals, add_aimed};
 use crate::bound;
 use crate::distribution::{self, Percentiles, float, percentiles, ratio, recorded};
-use crate::exit::Exit;
 use crate::failover::{Bound, FACTOR_EACH};
 use crate::fault::Kind;
 
@@ -282,15 +281,6 @@ impl Report {
         self.floor_rounds_per_second += other.floor_rounds_per_second;
         self.seconds = self.seconds.max(other.seconds);
         self.interrupted |= other.interrupted;
-    }
-
-    /// The exit code that it ends in.
-    pub(crate) fn exit(&self) -> Exit {
-        match self.verdict {
-            Verdict::Holds => Exit::Holds,
-            Verdict::Violated => Exit::Violated,
-            Verdict::Inconclusive => Exit::Inconclusive,
-        }
     }
 
     /// One JSON object on a line.
