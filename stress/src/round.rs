@@ -92,13 +92,22 @@ pub(crate) struct Ran {
 impl Rig {
     /// Takes memory for rounds of at most so many instances, whose files will lie under `base`, a directory that it makes.
     pub(crate) fn new(base: &Path, instances: usize) -> Result<Self, Failure> {
+        Ok(Self::several(&[base.to_owned()], instances)?.remove(0))
+    }
+
+    /// One for each base. They share what a process inherits at a price: mappings and open files.
+    pub(crate) fn several(bases: &[PathBuf], instances: usize) -> Result<Vec<Self>, Failure> {
         let remedy = "give a directory to write in by --dir";
-        fs::create_dir(base).map_err(Failure::environment(base.display(), "mkdir", remedy))?;
+        for base in bases {
+            fs::create_dir(base).map_err(Failure::environment(base.display(), "mkdir", remedy))?;
+        }
         let failure = |error| {
             Failure::environment("shared memory", "mmap", "free memory or give fewer --registrants or --jobs")(error)
         };
-        let meetings: &'static [AtomicU32] = shared_memory::map(7 + instances).map_err(failure)?;
-        let words: &'static [AtomicU64] = shared_memory::map(1 + instances * TRACE_WORDS).map_err(failure)?;
+        let meetings_each = 7 + instances;
+        let words_each = 1 + instances * TRACE_WORDS;
+        let meetings: &'static [AtomicU32] = shared_memory::map(bases.len() * meetings_each).map_err(failure)?;
+        let words: &'static [AtomicU64] = shared_memory::map(bases.len() * words_each).map_err(failure)?;
         let (lifeline, held) = pipe_with(PipeFlags::CLOEXEC).map_err(Failure::environment(
             "a pipe",
             "pipe",
@@ -107,7 +116,8 @@ impl Rig {
         // Like the memory, for the rest of the process's life.
         let (lifeline, _): (&'static OwnedFd, &'static OwnedFd) =
             (Box::leak(Box::new(lifeline)), Box::leak(Box::new(held)));
-        Ok(Self {
+        let parts = meetings.chunks_exact(meetings_each).zip(words.chunks_exact(words_each));
+        let rig = |(base, (meetings, words)): (&PathBuf, (&'static [AtomicU32], &'static [AtomicU64]))| Self {
             stage: Stage {
                 start: Meeting::new(&meetings[0]),
                 settled: Meeting::new(&meetings[1]),
@@ -123,7 +133,8 @@ impl Rig {
             regions: words[1..].chunks_exact(TRACE_WORDS).map(Region::new).collect(),
             directory: base.join("election"),
             past: base.join("past"),
-        })
+        };
+        Ok(bases.iter().zip(parts).map(rig).collect())
     }
 
     /// The election directory of the round that was run last.

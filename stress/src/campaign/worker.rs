@@ -26,6 +26,9 @@ use crate::story;
 /// So many rounds go by between two of bare processes.
 const FLOOR_EVERY: u64 = 8;
 
+/// How many rounds a worker can have under way or not counted yet.
+const RIGS: usize = FLOOR_EVERY as usize + 1;
+
 /// How often a worker tells what came of its rounds.
 const TELL_NS: u64 = 100_000_000;
 
@@ -107,7 +110,7 @@ pub(crate) fn run(rounds: &Rounds<'_>, shared: Shared, base: &Path, to: File) ->
 struct Stages<'a> {
     running: Option<(&'a Rig, Plan, Started)>,
     /// Not counted yet.
-    ended: Option<(&'a Rig, Plan, Ended)>,
+    ended: Vec<(&'a Rig, Plan, Ended)>,
 }
 
 impl Stages<'_> {
@@ -115,7 +118,7 @@ impl Stages<'_> {
     fn wait(&mut self) -> Result<(), Failure> {
         if let Some((rig, plan, started)) = self.running.take() {
             let ended = rig.wait(&plan, started)?;
-            self.ended = Some((rig, plan, ended));
+            self.ended.push((rig, plan, ended));
         }
         Ok(())
     }
@@ -134,11 +137,11 @@ impl Worker {
     fn work(&mut self, rounds: &Rounds<'_>, shared: Shared, base: &Path) -> Result<(), Failure> {
         // What is done once in a process is not left for each child to do.
         drop(Os::new(single_primary::Options::new(base).paths()));
-        // Two of them take turns: while the processes of one round run, what the round before left is counted, and those
-        // of the next are made.
-        let rig = |name| Rig::new(&PathBuf::from(format!("{}{name}", base.display())), rounds.template.instances_max());
-        let (first, second) = (rig("a")?, rig("b")?);
-        let mut rigs = [&first, &second].into_iter().cycle();
+        // They take turns: while the processes of one round run, those of the next are made. What rounds left is counted
+        // many at a time: each fork has the worker copy every page that it writes to next, so it writes between as few.
+        let bases: Vec<_> = (0..RIGS).map(|rig| PathBuf::from(format!("{}-{rig}", base.display()))).collect();
+        let all = Rig::several(&bases, rounds.template.instances_max())?;
+        let mut rigs = all.iter().cycle();
         let wake_up = WakeUp::new().map_err(Failure::environment("shared memory", "mmap", "free some memory"))?;
         let mut stages = Stages::default();
         let mut begun_ns = clock::now_ns();
@@ -163,15 +166,17 @@ impl Worker {
                 }
                 begun_ns = clock::now_ns();
             }
-            if let Some((rig, plan, ended)) = stages.ended.take() {
-                self.finish(rounds, shared, rig, &plan, ended)?;
+            let is_told_next = clock::now_ns() - self.told_ns > TELL_NS;
+            // One is running and one is to be prepared.
+            if is_told_next || stages.ended.len() + 2 == RIGS {
+                self.finish_ended(rounds, shared, &mut stages)?;
             }
             let rig = rigs.next().expect("a cycle has no end");
             let prepared = rig.prepare(&plan)?;
             stages.wait()?;
             stages.running = Some((rig, plan, rig.release(prepared)));
-            let now_ns = clock::now_ns();
-            if now_ns - self.told_ns > TELL_NS {
+            if is_told_next {
+                let now_ns = clock::now_ns();
                 self.batch.totals.busy_ns += now_ns - begun_ns;
                 begun_ns = now_ns;
                 self.tell().map_err(heard())?;
@@ -184,13 +189,13 @@ impl Worker {
 
     /// Waits for the rounds that are under way, and counts them.
     fn finish_all(&mut self, rounds: &Rounds<'_>, shared: Shared, stages: &mut Stages<'_>) -> Result<(), Failure> {
-        while stages.ended.is_some() || stages.running.is_some() {
-            if let Some((rig, plan, ended)) = stages.ended.take() {
-                self.finish(rounds, shared, rig, &plan, ended)?;
-            }
-            stages.wait()?;
-        }
-        Ok(())
+        stages.wait()?;
+        self.finish_ended(rounds, shared, stages)
+    }
+
+    /// Counts the rounds that have ended.
+    fn finish_ended(&mut self, rounds: &Rounds<'_>, shared: Shared, stages: &mut Stages<'_>) -> Result<(), Failure> {
+        stages.ended.drain(..).try_for_each(|(rig, plan, ended)| self.finish(rounds, shared, rig, &plan, ended))
     }
 
     /// Counts a round whose processes have ended, and removes its files.
