@@ -11,7 +11,7 @@ use models::real::RealKernel;
 use models::zoo::{self, AnyParticipant};
 use single_primary::call::Time;
 use single_primary::kernel::Kernel as _;
-use single_primary::{Cause, Election, Error, Event, InstanceId, LogOptions, Options, Os, Role};
+use single_primary::{Cause, Election, Error, Event, InstanceId, LogOptions, Options, Os, Paths, Role};
 
 use crate::interference::Interference;
 use crate::plan::Plan;
@@ -59,7 +59,6 @@ impl Instance {
         if let Some(count) = plan.expect {
             options = options.expect(count);
         }
-        let paths = options.paths();
         let mut instance = Self {
             tracer,
             part: Part::Journal(None),
@@ -67,26 +66,36 @@ impl Instance {
             known_ns: crate::clock::now_ns(),
             leaving: false,
         };
+        let interference = Interference::new(plan, index, place.claimed);
         if plan.protocol == JOURNAL {
-            let (tracer, past) = (instance.tracer.clone(), place.past.to_owned());
-            let recorder = Recorder::new(Os::new(paths), tracer, Interference::new(plan, index, place.claimed), past);
-            match options.start_on(recorder) {
-                Ok(election) => {
-                    instance.part = Part::Journal(Some(Box::new(election)));
-                    instance.observe_election(None);
-                }
-                Err(error) => instance.observe(Belief::Failed(error.to_string().into())),
-            }
+            instance.start_journal(options, interference, place.past);
         } else {
-            let protocol = zoo::find(&plan.protocol).expect("the protocol was looked up when the options were read");
             let setup = zoo::Setup { id, window: plan.window(), expect: plan.expect, log: LogOptions::default() };
-            let kernel = RealKernel::new(paths);
-            let (participant, interference) =
-                (Box::new(protocol.start(setup)), Box::new(Interference::new(plan, index, place.claimed)));
-            instance.part = Part::Zoo { participant, kernel, interference };
-            instance.advance_zoo();
+            instance.start_zoo(&plan.protocol, setup, options.paths(), interference);
         }
         instance
+    }
+
+    // Each apart from the other: what a function has room for on the stack is copied from the parent, page by page.
+    #[inline(never)]
+    fn start_journal(&mut self, options: Options, interference: Interference, past: &Path) {
+        let os = Os::new(options.paths());
+        let recorder = Recorder::new(os, self.tracer.clone(), interference, past.to_owned());
+        match options.start_on(recorder) {
+            Ok(election) => {
+                self.part = Part::Journal(Some(Box::new(election)));
+                self.observe_election(None);
+            }
+            Err(error) => self.observe(Belief::Failed(error.to_string().into())),
+        }
+    }
+
+    #[inline(never)]
+    fn start_zoo(&mut self, protocol: &str, setup: zoo::Setup, paths: Paths, interference: Interference) {
+        let protocol = zoo::find(protocol).expect("the protocol was looked up when the options were read");
+        let participant = Box::new(protocol.start(setup));
+        self.part = Part::Zoo { participant, kernel: RealKernel::new(paths), interference: Box::new(interference) };
+        self.advance_zoo();
     }
 
     /// Goes on as far as that needs no waiting, and says until when it then waits, where that is known.

@@ -62,11 +62,13 @@ pub(crate) struct Started {
     done: Done,
 }
 
-/// A round whose processes have ended.
+/// A round whose processes have done all that they do in it.
 #[derive(Debug)]
 pub(crate) struct Ended {
     released_ns: u64,
     done: Done,
+    /// Those that are left to the kernel to end.
+    children: Vec<Pid>,
 }
 
 /// A round that is over, with its files still there.
@@ -198,7 +200,7 @@ impl Rig {
         Started { children, done }
     }
 
-    /// Waits until all processes of a round have ended.
+    /// Waits until all processes of a round have done what they do in it.
     pub(crate) fn wait(&self, plan: &Plan, started: Started) -> Result<Ended, Failure> {
         let Started { mut children, mut done } = started;
         let released_ns = self.stage.released_ns.load(Ordering::Acquire);
@@ -209,7 +211,7 @@ impl Rig {
                 "kill, wait or write",
                 remedy,
             ))?;
-            return Ok(Ended { released_ns, done });
+            return Ok(Ended { released_ns, done, children: Vec::new() });
         }
         let deadline = Instant::now() + plan.window() * 2 + PATIENCE * 4;
         let failure = || Failure::environment::<rustix::io::Errno>("a process of the round", "wait", "report this");
@@ -226,7 +228,7 @@ impl Rig {
             children = alive;
             if Instant::now() > deadline {
                 kill(&children);
-                return Ok(Ended { released_ns, done });
+                return Ok(Ended { released_ns, done, children: Vec::new() });
             }
             if children.is_empty() {
                 break;
@@ -238,15 +240,16 @@ impl Rig {
             }
             dead = 0;
         }
-        for child in children {
-            process::wait(child).map_err(failure())?;
-        }
-        Ok(Ended { released_ns, done })
+        // To wait for their ends as well would be to sleep and be woken once for each.
+        Ok(Ended { released_ns, done, children })
     }
 
     /// Gathers what a round left behind. Its files stay until [`Rig::clean`].
     pub(crate) fn gather(&self, plan: &Plan, ended: Ended) -> Result<Ran, Failure> {
-        let Ended { released_ns, mut done } = ended;
+        let Ended { released_ns, mut done, children } = ended;
+        for child in children {
+            process::wait(child).map_err(Failure::environment("a process of the round", "wait", "report this"))?;
+        }
         let before_ns = clock::now_ns();
         let journal = plan.protocol == JOURNAL;
         let mut mismatches = Vec::new();
