@@ -3,9 +3,10 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::attended;
+use crate::clock;
 use crate::instance::{Instance, Place};
 use crate::meeting::Meeting;
 use crate::plan::{Moment, Plan};
@@ -51,7 +52,7 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
         deliver(plan, Moment::Joining, &mut instance);
         instance
     };
-    let deadline = Instant::now() + plan.window() + PATIENCE;
+    let deadline_ns = clock::after_ns(clock::now_ns(), plan.window() + PATIENCE);
     if !plan.faults.is_empty() {
         attended::run(plan, process, place, stage, regions);
     } else if plan.threads {
@@ -59,7 +60,7 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
             for index in hosted {
                 scope.spawn(move || {
                     let mut instance = start(index);
-                    instance.decide(deadline);
+                    instance.decide(deadline_ns);
                     settle_and_leave(plan, stage, std::slice::from_mut(&mut instance));
                 });
             }
@@ -67,8 +68,8 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
     } else {
         let mut instances: Vec<_> = hosted.map(start).collect();
         match &mut instances[..] {
-            [instance] => instance.decide(deadline),
-            instances => decide_together(instances, deadline),
+            [instance] => instance.decide(deadline_ns),
+            instances => decide_together(instances, deadline_ns),
         }
         settle_and_leave(plan, stage, &mut instances);
         // The process ends here, which is what clears up most cheaply.
@@ -79,14 +80,14 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
 }
 
 /// Has several instances elect on one thread, none of which blocks another.
-fn decide_together(instances: &mut [Instance], deadline: Instant) {
+fn decide_together(instances: &mut [Instance], deadline_ns: u64) {
     for attempt in 0.. {
         let mut until = None;
         for instance in instances.iter_mut().filter(|instance| !instance.is_decided()) {
             until = instance.poll().into_iter().chain(until).min();
         }
         let Some(undecided) = instances.iter().find(|instance| !instance.is_decided()) else { return };
-        if Instant::now() > deadline {
+        if clock::now_ns() > deadline_ns {
             return;
         }
         undecided.pause(attempt, until);
@@ -118,6 +119,6 @@ fn deliver(plan: &Plan, moment: Moment, instance: &mut Instance) {
 impl Stage {
     /// Microseconds since the start.
     pub(crate) fn elapsed_us(self) -> u64 {
-        crate::clock::now_ns().saturating_sub(self.released_ns.load(Ordering::Acquire)) / 1000
+        clock::now_ns().saturating_sub(self.released_ns.load(Ordering::Acquire)) / 1000
     }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Instant;
 
 use models::call::{Call, Reply};
 use models::participant::{Belief, Participant as _, Step, Wait};
@@ -13,6 +12,7 @@ use single_primary::call::Time;
 use single_primary::kernel::Kernel as _;
 use single_primary::{Cause, Election, Error, Event, InstanceId, LogOptions, Options, Os, Paths, Role};
 
+use crate::clock;
 use crate::interference::Interference;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
@@ -63,7 +63,7 @@ impl Instance {
             tracer,
             part: Part::Journal(None),
             belief: Belief::Undecided,
-            known_ns: crate::clock::now_ns(),
+            known_ns: clock::now_ns(),
             leaving: false,
         };
         let interference = Interference::new(plan, index, place.claimed);
@@ -117,7 +117,7 @@ impl Instance {
     }
 
     /// Goes on until there is a verdict, or none by the deadline.
-    pub(crate) fn decide(&mut self, deadline: Instant) {
+    pub(crate) fn decide(&mut self, deadline_ns: u64) {
         if let Part::Journal(Some(election)) = &self.part
             && !self.is_decided()
         {
@@ -125,7 +125,7 @@ impl Instance {
             self.observe_election(error.as_ref());
         }
         for attempt in 0.. {
-            if self.is_decided() || Instant::now() > deadline {
+            if self.is_decided() || clock::now_ns() > deadline_ns {
                 return;
             }
             let until = self.poll();
@@ -286,7 +286,7 @@ impl Instance {
     }
 
     fn observe(&mut self, belief: Belief) {
-        let now_ns = crate::clock::now_ns();
+        let now_ns = clock::now_ns();
         if belief != self.belief && !self.leaving {
             let primary = matches!(belief, Belief::Primary { .. });
             if matches!(self.belief, Belief::Primary { .. }) {

@@ -1,7 +1,9 @@
 //! Where the processes of a round and their worker wait for one another, in shared memory.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock;
 
 /// A count that rises to a target, at which all who wait for it go on.
 #[derive(Clone, Copy, Debug)]
@@ -33,18 +35,18 @@ impl Meeting {
 
     /// Waits until the target is reached; `false` where that took longer than the limit.
     pub(crate) fn wait(self, target: usize, limit: Duration) -> bool {
-        let mut deadline = None;
+        let mut deadline_ns = None;
         loop {
             let count = self.0.load(Ordering::Acquire);
             if count as usize >= target {
                 return true;
             }
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let now_ns = clock::now_ns();
+            let deadline_ns = *deadline_ns.get_or_insert_with(|| clock::after_ns(now_ns, limit));
+            if now_ns >= deadline_ns {
                 return false;
             }
-            sleep_while(self.0, count, left);
+            sleep_while(self.0, count, Duration::from_nanos(deadline_ns - now_ns));
         }
     }
 }

@@ -224,7 +224,7 @@ impl Plan {
 
     /// What all instances call an event.
     pub(crate) fn event_id(event: usize) -> String {
-        format!("event-{event}")
+        ["event-", itoa::Buffer::new().format(event)].concat()
     }
 }
 

@@ -163,11 +163,12 @@ impl Validator {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use single_primary::call::Handle;
 
     use super::*;
+    use crate::clock;
     use crate::instance::{Instance, Place};
     use crate::plan::{Moment, Template};
     use crate::shared_memory;
@@ -184,7 +185,7 @@ mod tests {
         let mut instance = Instance::start(plan, 0, place, Arc::new(Tracer::new(region)));
         for (event, moment) in plan.events.iter().enumerate() {
             if *moment != Moment::Joining {
-                instance.decide(Instant::now() + Duration::from_mins(1));
+                instance.decide(clock::after_ns(clock::now_ns(), Duration::from_mins(1)));
             }
             instance.deliver(event);
         }
