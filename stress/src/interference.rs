@@ -20,8 +20,8 @@ pub(crate) struct Interference {
     kill: Option<(u32, bool)>,
     stall: Option<(u32, Duration)>,
     boundaries: Vec<Aim>,
-    /// Only where there are boundaries.
-    shadow: Option<Mutex<Shadow>>,
+    /// Only where there are boundaries; on the heap, since an instance is moved about while it is made.
+    shadow: Option<Box<Mutex<Shadow>>>,
     claimed: &'static AtomicU32,
 }
 
@@ -60,7 +60,7 @@ impl Interference {
             }
         }
         if !interference.boundaries.is_empty() {
-            interference.shadow = Some(Mutex::new(Shadow::new(plan, index)));
+            interference.shadow = Some(Box::new(Mutex::new(Shadow::new(plan, index))));
         }
         interference
     }
