@@ -207,9 +207,9 @@ fn gather(
         for message in news(&mut workers)? {
             match message {
                 Message::Batch(batch) => tally.add(&batch),
-                Message::Violation { promise, story, history, kept } => {
-                    let first_line = format!("{}; kept in {}", story.lines().next().unwrap_or(""), kept.display());
-                    let kept = Kept { directory: kept, told: Told { story, history } };
+                Message::Violation { promise, told, kept } => {
+                    let first_line = format!("{}; kept in {}", told.story.lines().next().unwrap_or(""), kept.display());
+                    let kept = Kept { directory: kept, told };
                     if let Some(violated) = violated.iter_mut().find(|violated| violated.promise == promise) {
                         violated.rounds.push(kept);
                     } else {

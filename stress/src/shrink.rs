@@ -3,11 +3,16 @@
 use crate::attempt::{Attempts, Told};
 use crate::exit::Failure;
 use crate::findings::Promise;
+use crate::order;
 use crate::plan::{Moment, Plan};
 
 /// How often a plan is run at most before it counts as one that does not fail: one that fails once in 32 runs is missed in
 /// one case of twenty, by the rule of three.
 const RUNS_MAX: u64 = 96;
+
+/// How often a plan is run to see how often it fails in an order, and how many orders are tried.
+const STEADY_RUNS: u64 = 16;
+const ORDERS_MAX: usize = 6;
 
 /// A plan from which nothing can be left out, and how it failed.
 #[derive(Clone, Debug)]
@@ -40,13 +45,42 @@ pub(crate) fn shrink(
             if let Some((broken, told)) = outcome.told
                 && broken == promise
             {
-                smallest = Shrunk { plan: candidate, told };
+                smallest = Shrunk::new(candidate, told);
             }
         }
-        if smallest.plan == before {
-            return Ok(Some(smallest));
+        let size = |plan: &Plan| (plan.ids.len(), plan.events.len(), plan.faults.len());
+        if size(&smallest.plan) == size(&before) {
+            return steady(smallest, promise, attempts).map(Some);
         }
     }
+}
+
+impl Shrunk {
+    /// A plan in the order in which its steps were taken when it failed.
+    fn new(plan: Plan, told: Told) -> Self {
+        Self { plan: Plan { order: told.order.clone(), ..plan }, told }
+    }
+}
+
+/// The same plan in an order, or in none, in which it fails most often.
+fn steady(shrunk: Shrunk, promise: Promise, attempts: &Attempts) -> Result<Shrunk, Failure> {
+    let mut orders = vec![Vec::new(), shrunk.plan.order.clone()];
+    let mut best: Option<(u64, Shrunk)> = None;
+    for _ in 0..ORDERS_MAX {
+        let Some(order) = (!orders.is_empty()).then(|| orders.remove(0)) else { break };
+        let plan = Plan { order, ..shrunk.plan.clone() };
+        let outcome = attempts.run(&plan, STEADY_RUNS, None)?;
+        let failed = outcome.broken[promise as usize];
+        let Some((_, told)) = outcome.told.filter(|(broken, _)| *broken == promise) else { continue };
+        orders.push(told.order.clone());
+        if best.as_ref().is_none_or(|(most, _)| failed > *most) {
+            best = Some((failed, Shrunk { plan, told }));
+        }
+        if failed == outcome.runs {
+            break;
+        }
+    }
+    Ok(best.map_or(shrunk, |(_, best)| best))
 }
 
 /// What can be left out of a plan.
@@ -71,7 +105,10 @@ fn parts(plan: &Plan) -> Vec<Part> {
 fn without(plan: &Plan, part: Part) -> Option<Plan> {
     let mut smaller = plan.clone();
     match part {
-        Part::Events if plan.events.len() > 1 => smaller.events.clear(),
+        Part::Events if plan.events.len() > 1 => {
+            smaller.events.clear();
+            smaller.order = order::without_events(&plan.order);
+        }
         Part::Fault(fault) if fault < plan.faults.len() => {
             smaller.faults.remove(fault);
             if smaller.faults.is_empty() {
@@ -84,6 +121,7 @@ fn without(plan: &Plan, part: Part) -> Option<Plan> {
         Part::Instance(instance) if instance < plan.ids.len() => return plan.without_instance(instance),
         Part::Event(event) if event < plan.events.len() => {
             smaller.events.remove(event);
+            smaller.order = order::without_event(&plan.order, event);
         }
         _ => return None,
     }
@@ -113,6 +151,7 @@ mod tests {
                 Fault::Restart { instance: 0, at_us: 7, dies: true, successor: 4 },
                 Fault::Kill { process: 3, when: When::Settled },
             ],
+            order: Vec::new(),
         }
     }
 

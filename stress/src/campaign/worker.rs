@@ -11,6 +11,7 @@ use single_primary::Os;
 use super::shard::Shard;
 use super::tally::Batch;
 use super::wake_up::WakeUp;
+use crate::attempt::Told;
 use crate::clock;
 use crate::exit::Failure;
 use crate::findings::{Findings, Promise};
@@ -21,7 +22,6 @@ use crate::plan::{Plan, Template};
 use crate::process;
 use crate::round::{Ended, Ran, Rig, Started};
 use crate::shared_memory;
-use crate::story;
 
 /// So many rounds go by between two of bare processes.
 const FLOOR_EVERY: u64 = 8;
@@ -44,10 +44,8 @@ pub(crate) enum Message {
     Violation {
         /// The gravest of the promises that it broke.
         promise: Promise,
-        /// What happened in it, for those who read.
-        story: String,
-        /// What its instances did and believed.
-        history: String,
+        /// What happened in it.
+        told: Told,
         /// Where its files are.
         kept: PathBuf,
     },
@@ -218,18 +216,16 @@ impl Worker {
             && shared.violated[promise as usize].fetch_add(1, Ordering::Relaxed) < KEPT_MAX
         {
             let kept = rounds.keep.join(format!("{}-{}", plan.seed, plan.round));
-            let story = story::tell(plan, &ran, rig.regions(), &findings);
-            let history = history::of(plan, &ran, rig.regions(), None);
-            kept::keep(&kept, plan, rig, promise, &story, &history)?;
-            let history = String::from_utf8_lossy(&history).into_owned();
-            self.send(&Message::Violation { promise, story, history, kept }).map_err(heard())?;
+            let told = Told::new(plan, &ran, rig, &findings);
+            kept::keep(&kept, plan, rig, promise, &told)?;
+            self.send(&Message::Violation { promise, told, kept }).map_err(heard())?;
         }
         rig.clean()
     }
 
     /// Adds a round to the batch, and says what is wrong with it.
     fn count(&mut self, ran: &Ran) -> Findings {
-        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces, boundaries, waited_ns } = ran;
+        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces, boundaries, waited_ns, acts: _ } = ran;
         let count = judge::count(evidence);
         let findings = Findings::new(evidence, &count, mismatches);
         let Batch { totals, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns: _ } = &mut self.batch;
