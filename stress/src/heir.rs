@@ -1,10 +1,10 @@
 //! A program that a primary starts and leaves behind, by the ends of two pipes and by nothing else: a process that it once
 //! was given the number of may by now be a stranger.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
-use std::fs::File;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -36,7 +36,12 @@ impl Heir {
         let (answers, answer) = pipe_with(PipeFlags::CLOEXEC)?;
         // What nobody copied is taken back without waiting for more.
         fcntl_setfl(&answers, OFlags::NONBLOCK)?;
-        Ok(Self { to: lasting(to), from_worker: lasting(from_worker), answers: lasting(answers), answer: lasting(answer) })
+        Ok(Self {
+            to: lasting(to),
+            from_worker: lasting(from_worker),
+            answers: lasting(answers),
+            answer: lasting(answer),
+        })
     }
 
     /// Starts the program, in the primary.

@@ -46,12 +46,7 @@ pub(crate) struct Calling<'a> {
 
 impl Interference {
     /// What the plan has for an instance; `claimed` tells all of them which faults have found theirs.
-    pub(crate) fn new(
-        plan: &Plan,
-        index: usize,
-        claimed: &'static AtomicU32,
-        turns: Option<Arc<Turns>>,
-    ) -> Self {
+    pub(crate) fn new(plan: &Plan, index: usize, claimed: &'static AtomicU32, turns: Option<Arc<Turns>>) -> Self {
         let mut interference = Self {
             index,
             turns,

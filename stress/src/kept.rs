@@ -19,13 +19,7 @@ const BROKEN: &str = "broken.json";
 const SHRUNK: &str = "shrunk.json";
 
 /// Keeps a round whose files are still there.
-pub(crate) fn keep(
-    directory: &Path,
-    plan: &Plan,
-    rig: &Rig,
-    promise: Promise,
-    told: &Told,
-) -> Result<(), Failure> {
+pub(crate) fn keep(directory: &Path, plan: &Plan, rig: &Rig, promise: Promise, told: &Told) -> Result<(), Failure> {
     let keep = || -> std::io::Result<()> {
         fs::create_dir_all(directory)?;
         let plan = Plan { order: told.order.clone(), ..plan.clone() };

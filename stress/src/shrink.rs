@@ -29,11 +29,7 @@ pub(crate) fn shrink(
     attempts: &Attempts,
     goes_on: impl Fn() -> bool,
 ) -> Result<Option<Shrunk>, Failure> {
-    let whole = attempts.run(plan, RUNS_MAX, Some(promise))?;
-    let failed = whole.broken[promise as usize];
-    let Some((_, told)) = whole.told.filter(|(broken, _)| *broken == promise) else { return Ok(None) };
-    let runs = (3 * whole.runs / failed.max(1)).clamp(4, RUNS_MAX);
-    let mut smallest = Shrunk { plan: plan.clone(), told };
+    let Some((mut smallest, runs)) = fail_again(plan, promise, attempts, &goes_on)? else { return Ok(None) };
     loop {
         let before = smallest.plan.clone();
         for part in parts(&before) {
@@ -55,10 +51,34 @@ pub(crate) fn shrink(
     }
 }
 
+/// The plan in an order in which it fails, and how often it is to be run to see whether it does: in the order of the round,
+/// in those that may have been it as well, or in none, many times.
+fn fail_again(
+    plan: &Plan,
+    promise: Promise,
+    attempts: &Attempts,
+    goes_on: impl Fn() -> bool,
+) -> Result<Option<(Shrunk, u64)>, Failure> {
+    let orders = [plan.order.clone()].into_iter().chain(order::others(&plan.order, plan.seed));
+    let in_order = orders.filter(|order| !order.is_empty()).map(|order| (order, STEADY_RUNS));
+    for (order, runs_max) in in_order.chain([(Vec::new(), RUNS_MAX)]) {
+        if !goes_on() {
+            break;
+        }
+        let plan = Plan { order, ..plan.clone() };
+        let outcome = attempts.run(&plan, runs_max, Some(promise))?;
+        if let Some((_, told)) = outcome.told.filter(|(broken, _)| *broken == promise) {
+            let runs = (3 * outcome.runs / outcome.broken[promise as usize]).clamp(4, RUNS_MAX);
+            return Ok(Some((Shrunk::new(plan, told), runs)));
+        }
+    }
+    Ok(None)
+}
+
 impl Shrunk {
     /// A plan in the order in which its steps were taken when it failed.
     fn new(plan: Plan, told: Told) -> Self {
-        Self { plan: Plan { order: told.order.clone(), ..plan }, told }
+        Self { plan: Plan { order: order::at_return(&told.order), ..plan }, told }
     }
 }
 
@@ -72,7 +92,7 @@ fn steady(shrunk: Shrunk, promise: Promise, attempts: &Attempts) -> Result<Shrun
         let outcome = attempts.run(&plan, STEADY_RUNS, None)?;
         let failed = outcome.broken[promise as usize];
         let Some((_, told)) = outcome.told.filter(|(broken, _)| *broken == promise) else { continue };
-        orders.push(told.order.clone());
+        orders.push(order::at_return(&told.order));
         if best.as_ref().is_none_or(|(most, _)| failed > *most) {
             best = Some((failed, Shrunk { plan, told }));
         }
@@ -121,7 +141,10 @@ fn without(plan: &Plan, part: Part) -> Option<Plan> {
         Part::Instance(instance) if instance < plan.ids.len() => return plan.without_instance(instance),
         Part::Event(event) if event < plan.events.len() => {
             smaller.events.remove(event);
-            smaller.order = order::without_event(&plan.order, event);
+            smaller.order = match smaller.events[..] {
+                [] => order::without_events(&plan.order),
+                _ => order::without_event(&plan.order, event),
+            };
         }
         _ => return None,
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::disturbance;
 use crate::meeting::{sleep_while, wake};
-use crate::order::Steps;
+use crate::order::{self, Steps};
 use crate::plan::Plan;
 
 /// The position of an order that is not kept to any more.
@@ -94,9 +94,8 @@ impl Turns {
             Some(instance) => instance < plan.ids.len(),
             None => acts.contains(&steps.does.as_str()),
         };
-        let step = |steps: &Steps| Step { thread: thread_of(plan, steps.instance), steps: steps.clone() };
-        let steps = plan.order.iter().filter(|steps| is_possible(steps));
-        let order = steps.flat_map(|steps| (0..steps.times).map(|_| step(steps))).collect();
+        let step = |steps: Steps| Step { thread: thread_of(plan, steps.instance), steps };
+        let order = order::read(&plan.order, || true).filter(is_possible).map(step).collect();
         let still_max = 2 * plan.window() + STILL_MAX;
         Some(Self { order, thread: thread_of(plan, instance), words, still_max })
     }
@@ -118,7 +117,8 @@ impl Turns {
             let Step { thread, steps } = &self.order[*index];
             *thread == self.thread && steps.instance == instance && steps.does == does
         };
-        let Some(wanted) = (from as usize..self.order.len()).find(is_wanted).and_then(|index| u32::try_from(index).ok())
+        let Some(wanted) =
+            (from as usize..self.order.len()).find(is_wanted).and_then(|index| u32::try_from(index).ok())
         else {
             return true;
         };

@@ -225,7 +225,8 @@ impl Worker {
 
     /// Adds a round to the batch, and says what is wrong with it.
     fn count(&mut self, ran: &Ran) -> Findings {
-        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces, boundaries, waited_ns, acts: _ } = ran;
+        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces, boundaries, waited_ns, acts: _ } =
+            ran;
         let count = judge::count(evidence);
         let findings = Findings::new(evidence, &count, mismatches);
         let Batch { totals, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns: _ } = &mut self.batch;
