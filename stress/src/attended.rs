@@ -207,13 +207,11 @@ impl Hosted {
 fn strike(plan: &Plan, primary: &Instance, stage: Stage) {
     for fault in &plan.faults {
         match fault {
-            Fault::Heir => {
-                // Without it the fault does not happen, and is not counted.
-                if stage.heir.start().is_ok() {
-                    stage.has_heir.store(1, Ordering::Release);
-                    primary.note_fault(&Kind::Heir.name());
-                    interference::kill_self();
-                }
+            // Without a program the fault does not happen, and is not counted.
+            Fault::Heir if stage.heir.start().is_ok() => {
+                stage.has_heir.store(1, Ordering::Release);
+                primary.note_fault(&Kind::Heir.name());
+                interference::kill_self();
             }
             Fault::Fork => {
                 let copy = process::fork(|| i32::from(!primary.refuses_copy()));

@@ -1,19 +1,18 @@
-//! What a worker does to a round with faults while it runs, and what of it happened.
+//! What a worker does to a round with faults, and what of it happened.
+
+mod before;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 
-use single_primary::call::Time;
-use single_primary::{InstanceId, Kind as RecordKind, Record};
-
+use self::before::{FOREIGN, NEWER};
 use crate::attended::{Patience, Status};
 use crate::clock;
 use crate::fault::{Damage, Fault, Kind, Target, When};
@@ -26,10 +25,6 @@ use crate::turns::{Look, Turns};
 
 /// How often the worker looks at the round.
 const LOOK: Duration = Duration::from_micros(500);
-
-/// A journal of another program, and one of a later version of this library.
-const FOREIGN: &[u8] = b"[{\"id\":\"plugin-1\",\"timestamp\":1}]\n";
-const NEWER: &[u8] = b"spj2 register 1 a 1\n";
 
 /// What was done to a round.
 #[derive(Debug, Default)]
@@ -57,47 +52,6 @@ impl Done {
     /// Counts a fault as having happened.
     pub(crate) fn count(&mut self, kind: &str) {
         *self.faults.entry(kind.to_owned()).or_default() += 1;
-    }
-
-    /// Does what is to be done before the start.
-    pub(crate) fn prepare(plan: &Plan, directory: &Path) -> std::io::Result<Self> {
-        let mut done = Self { deaths_ns: vec![None; plan.processes()], ..Self::default() };
-        for fault in &plan.faults {
-            match fault {
-                Fault::Corrupt { damage: damage @ (Damage::Foreign | Damage::Newer), .. } => {
-                    make(directory, 0o700)?;
-                    let journal = if *damage == Damage::Foreign { FOREIGN } else { NEWER };
-                    create(&directory.join("journal"), 0o600)?.write_all(journal)?;
-                    done.count(&Kind::Corrupt.name());
-                }
-                Fault::Permissions { target } => {
-                    make(directory, if *target == Target::Directory { 0o777 } else { 0o700 })?;
-                    if *target != Target::Directory {
-                        create(&directory.join("journal"), 0o666)?;
-                    }
-                    done.count(&Kind::Permissions.name());
-                }
-                Fault::Leftover => {
-                    make(directory, 0o700)?;
-                    let id = InstanceId::new("dead").expect("a valid ID");
-                    let record = Record { kind: RecordKind::Register, term: 1, id, at: Time::default() };
-                    create(&directory.join("journal"), 0o600)?.write_all(record.encode().as_slice())?;
-                    create(&directory.join("dead.seat"), 0o600)?;
-                }
-                Fault::Load { processes } => {
-                    for _ in 0..*processes {
-                        done.load.push(process::fork(|| {
-                            loop {
-                                std::hint::spin_loop();
-                            }
-                        })?);
-                    }
-                    done.count(&Kind::Load.name());
-                }
-                _ => {}
-            }
-        }
-        Ok(done)
     }
 
     /// Does the rest of it, ends the round, and waits until its processes are gone.
@@ -426,18 +380,4 @@ impl Watch<'_> {
         }
         Ok(hung)
     }
-}
-
-/// Makes a directory with just this mode, whatever the mask.
-fn make(directory: &Path, mode: u32) -> std::io::Result<()> {
-    if !directory.exists() {
-        DirBuilder::new().mode(mode).create(directory)?;
-    }
-    fs::set_permissions(directory, Permissions::from_mode(mode))
-}
-
-fn create(path: &Path, mode: u32) -> std::io::Result<File> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    Ok(file)
 }

@@ -31,7 +31,8 @@ use crate::turns;
 use crate::validation::Validator;
 use crate::waits::Waits;
 
-/// How much of an instance's trace is kept: far more than an election takes.
+/// How much of an instance's trace is kept, for each sixteen that take part: far more than an election takes, in which each
+/// reads what all of them have written.
 const TRACE_WORDS: usize = 16 * 1024;
 
 /// What a write past the file-size limit is answered.
@@ -87,6 +88,8 @@ pub(crate) struct Ran {
     pub(crate) mismatches: Vec<String>,
     /// How many traces were followed to their end.
     pub(crate) traces: u64,
+    /// How many were too long to be kept whole.
+    pub(crate) cut_traces: u64,
     /// The boundaries that the plan aimed at, and whether an instance died there.
     pub(crate) boundaries: Vec<(Boundary, bool)>,
     /// How much of its time went by because the plan says so, in nanoseconds.
@@ -112,7 +115,8 @@ impl Rig {
         };
         let statuses_end = 7 + instances;
         let meetings_each = statuses_end + turns::Words::count(instances);
-        let words_each = 1 + instances * TRACE_WORDS;
+        let trace_words = TRACE_WORDS * instances.div_ceil(16);
+        let words_each = 1 + instances * trace_words;
         let meetings: &'static [AtomicU32] = shared_memory::map(bases.len() * meetings_each).map_err(failure)?;
         let words: &'static [AtomicU64] = shared_memory::map(bases.len() * words_each).map_err(failure)?;
         let heir = Heir::new().map_err(Failure::environment(
@@ -134,7 +138,7 @@ impl Rig {
                 statuses: &meetings[7..statuses_end],
                 released_ns: &words[0],
             },
-            regions: words[1..].chunks_exact(TRACE_WORDS).map(Region::new).collect(),
+            regions: words[1..].chunks_exact(trace_words).map(Region::new).collect(),
             directory: base.join("election"),
             past: base.join("past"),
             turns: turns::Words::new(&meetings[statuses_end..]),
@@ -263,6 +267,7 @@ impl Rig {
         let journal = plan.protocol == JOURNAL;
         let mut mismatches = Vec::new();
         let mut traces = 0;
+        let mut cut_traces = 0;
         let mut fired = Vec::new();
         let mut notes = Vec::new();
         let mut waits = Waits::planned(plan, released_ns);
@@ -327,9 +332,9 @@ impl Rig {
                 {
                     fired.push(Kind::Late.name());
                 }
-                if let Some(validator) = validator
-                    && !region.is_overflown()
-                {
+                if region.is_overflown() {
+                    cut_traces += u64::from(journal);
+                } else if let Some(validator) = validator {
                     traces += 1;
                     if let Err(how) = validator.finish(!seen.left) {
                         mismatches.push(format!("{id}: {how}"));
@@ -389,6 +394,7 @@ impl Rig {
             validation_ns,
             mismatches,
             traces,
+            cut_traces,
             boundaries: plan.boundaries(&notes),
             waited_ns: waits.total(released_ns, before_ns),
             acts: done.acts,

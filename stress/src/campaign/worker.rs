@@ -225,8 +225,18 @@ impl Worker {
 
     /// Adds a round to the batch, and says what is wrong with it.
     fn count(&mut self, ran: &Ran) -> Findings {
-        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces, boundaries, waited_ns, acts: _ } =
-            ran;
+        let Ran {
+            released_ns,
+            evidence,
+            faults,
+            validation_ns,
+            mismatches,
+            traces,
+            cut_traces,
+            boundaries,
+            waited_ns,
+            acts: _,
+        } = ran;
         let count = judge::count(evidence);
         let findings = Findings::new(evidence, &count, mismatches);
         let Batch { totals, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns: _ } = &mut self.batch;
@@ -248,6 +258,7 @@ impl Worker {
             affected.violated += u64::from(!findings.is_empty());
         }
         totals.traces += traces;
+        totals.cut_traces += cut_traces;
         totals.trace_mismatches += mismatches.len() as u64;
         totals.validation_ns += validation_ns;
         totals.waited_ns += waited_ns;
