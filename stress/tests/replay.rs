@@ -90,11 +90,12 @@ fn stale_removal(judged_at_once: bool) -> Value {
     } else {
         [steps("0", &judge), steps("0", &act), steps("2", &judge)].concat()
     };
+    let order = [steps("1", &made), steps("worker", &["kill"]), rest, steps("worker", &["end"])].concat();
     json!({
         "protocol": "exclusive-create", "seed": 1, "round": 0, "window_us": 150_000, "expect": 3,
         "ids": ["a", "b", "c"], "later_us": [], "in_process": 1, "threads": false, "events": [],
         "faults": [{ "kill": { "process": 1, "when": { "released": 0 } } }],
-        "order": [steps("1", &made), steps("worker", &["kill"]), rest, steps("worker", &["end"])].concat(),
+        "order": order,
     })
 }
 
