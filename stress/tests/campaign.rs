@@ -255,6 +255,12 @@ fn an_interrupt_ends_with_the_verdict_so_far_and_leaves_nothing_behind() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_campaign_leaves_no_process_and_nothing_that_the_next_one_does_not_remove() {
+    is_cleared_up(&["--faults", "heir,load,stop"]);
+    is_cleared_up(&["--registrant", env!("CARGO_BIN_EXE_journal-registrant"), "--faults", "load,stop"]);
+}
+
+#[cfg(target_os = "linux")]
+fn is_cleared_up(arguments: &[&str]) {
     let directory = tempfile::tempdir().expect("a directory");
     let dir = directory.path().to_str().expect("text");
     let mark = format!("STRESS_TEST_MARK={dir}");
@@ -267,7 +273,7 @@ fn a_killed_campaign_leaves_no_process_and_nothing_that_the_next_one_does_not_re
         })
     };
     let mut campaign = Command::new(env!("CARGO_BIN_EXE_stress"));
-    campaign.args(["campaign", "--duration", "1h", "--faults", "heir,load,stop", "--dir", dir]);
+    campaign.args(["campaign", "--duration", "1h", "--dir", dir]).args(arguments);
     let mut campaign =
         campaign.env("STRESS_TEST_MARK", dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("built");
     while !is_left() || !has_entries(directory.path()) {
