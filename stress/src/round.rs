@@ -31,8 +31,8 @@ use crate::turns;
 use crate::validation::Validator;
 use crate::waits::Waits;
 
-/// How much of an instance's trace is kept, for each sixteen that take part: far more than an election takes, in which each
-/// reads what all of them have written.
+/// How much of an instance's trace is kept, for each sixteen that take part up to 64: far more than an election takes, in
+/// which each reads what all of them have written.
 const TRACE_WORDS: usize = 16 * 1024;
 
 /// What a write past the file-size limit is answered.
@@ -115,7 +115,7 @@ impl Rig {
         };
         let statuses_end = 7 + instances;
         let meetings_each = statuses_end + turns::Words::count(instances);
-        let trace_words = TRACE_WORDS * instances.div_ceil(16);
+        let trace_words = TRACE_WORDS * (instances / 16).clamp(1, 4);
         let words_each = 1 + instances * trace_words;
         let meetings: &'static [AtomicU32] = shared_memory::map(bases.len() * meetings_each).map_err(failure)?;
         let words: &'static [AtomicU64] = shared_memory::map(bases.len() * words_each).map_err(failure)?;

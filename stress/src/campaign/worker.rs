@@ -137,7 +137,9 @@ impl Worker {
         drop(Os::new(single_primary::Options::new(base).paths()));
         // They take turns: while the processes of one round run, those of the next are made. What rounds left is counted
         // many at a time: each fork has the worker copy every page that it writes to next, so it writes between as few.
-        let bases: Vec<_> = (0..RIGS).map(|rig| PathBuf::from(format!("{}-{rig}", base.display()))).collect();
+        // With faults there is one round at a time.
+        let count = if rounds.template.faults.is_empty() { RIGS } else { 1 };
+        let bases: Vec<_> = (0..count).map(|rig| PathBuf::from(format!("{}-{rig}", base.display()))).collect();
         let all = Rig::several(&bases, rounds.template.instances_max())?;
         let mut rigs = all.iter().cycle();
         let wake_up = WakeUp::new().map_err(Failure::environment("shared memory", "mmap", "free some memory"))?;

@@ -292,7 +292,11 @@ mod tests {
         check("\"instance\":\"b\",\"term\":2", "\"instance\":\"b\",\"term\":1", (2, 0), "term 1 follows term 1");
         check("[\"b\",\"a\"]", "[\"b\",\"a\",\"0\"]", (1, 0), "line 1: round 1: a is elected in term 1, but is not");
         check("\"primary\":\"b\"", "\"primary\":\"c\"", (2, 0), "to which it was not elected");
-        check("\"at_ns\":21", "\"at_ns\":2100021", (1, 0), "2100 µs passed since the tenure of a");
+        let end = |from: u64, until: u64| {
+            let believe = format!("{from},\"what\":\"believe\",\"instance\":\"b\",\"term\":2}}");
+            format!("{believe}\n{{\"round\":1,\"at_ns\":{until},\"what\":\"leave\"")
+        };
+        check(&end(21, 30), &end(2_100_021, 2_100_030), (1, 0), "2100 µs passed since the tenure of a");
         check("\"believe\",\"instance\":\"b\"", "\"believe\",\"instance\":\"a\"", (1, 0), "after its end (line 6)");
     }
 

@@ -81,7 +81,10 @@ impl Round {
                         "line {number}: round {round}: {instance} believes that it is primary after its end (line {line})"
                     )));
                 }
-                // Who believes anew has not ceased to.
+                if self.open.get(&instance).is_some_and(|begun| begun.term == term) {
+                    return None;
+                }
+                // Of another term, it has not ceased to believe.
                 let wrong = self.close(&instance, at_ns, number);
                 self.open.insert(instance, Begun { term, at_ns, line: number });
                 return wrong;
