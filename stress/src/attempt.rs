@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 use crate::findings::{Findings, Promise};
 use crate::history;
 use crate::judge;
+use crate::order::{self, Steps};
 use crate::plan::Plan;
 use crate::process;
 use crate::round::{Ran, Rig};
@@ -44,10 +46,24 @@ pub(crate) struct Outcome {
 }
 
 /// A run, for those who read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub(crate) story: String,
     pub(crate) history: String,
+    /// In which order the steps of it were taken.
+    pub(crate) order: Vec<Steps>,
+}
+
+impl Told {
+    /// Tells of the run that a rig has just made.
+    pub(crate) fn new(plan: &Plan, ran: &Ran, rig: &Rig, findings: &Findings) -> Self {
+        let history = history::of(plan, ran, rig.regions(), None);
+        Self {
+            story: story::tell(plan, ran, rig.regions(), findings),
+            history: String::from_utf8_lossy(&history).into_owned(),
+            order: order::of(plan, rig.regions(), &ran.acts),
+        }
+    }
 }
 
 impl Attempts {
@@ -106,9 +122,8 @@ impl Outcome {
         self.broken[promise as usize] += 1;
         if self.told.as_ref().is_none_or(|(gravest, _)| promise < *gravest) {
             let text = fs::read(&place.told).map_err(place.failure("read"))?;
-            let (story, history) =
-                serde_json::from_slice(&text).map_err(|error| place.failure("parse")(error.into()))?;
-            self.told = Some((promise, Told { story, history }));
+            let told = serde_json::from_slice(&text).map_err(|error| place.failure("parse")(error.into()))?;
+            self.told = Some((promise, told));
         }
         Ok(true)
     }
@@ -120,9 +135,8 @@ impl Place {
         let run = || -> Result<i32, Failure> {
             let (ran, findings) = attempt(plan, &self.rig)?;
             if let Some(promise) = findings.gravest() {
-                let story = story::tell(plan, &ran, self.rig.regions(), &findings);
-                let history = String::from_utf8_lossy(&history::of(plan, &ran, self.rig.regions(), None)).into_owned();
-                let text = serde_json::to_vec(&(story, history)).expect("text is JSON");
+                let told = Told::new(plan, &ran, &self.rig, &findings);
+                let text = serde_json::to_vec(&told).expect("text is JSON");
                 fs::write(&self.told, text).map_err(self.failure("write"))?;
                 self.rig.clean()?;
                 return Ok(BROKEN + promise as i32);

@@ -1,6 +1,5 @@
 //! A process of a round with faults: its instances are polled, receive events by the clock, and leave one after the other.
 
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -81,6 +80,10 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
             one.advance(plan, place, stage, regions, ending);
             open |= one.instance.as_ref().is_none_or(|instance| !instance.is_over());
         }
+        // They share their turns.
+        if let Some(instance) = hosted.iter().find_map(|one| one.instance.as_ref()) {
+            instance.rest();
+        }
         if !open || patience.is_over() {
             return;
         }
@@ -114,7 +117,9 @@ impl Patience {
     pub(crate) fn new(plan: &Plan, windows: u32) -> Self {
         let is_broken = zoo::find(&plan.protocol).is_some_and(|protocol| protocol.expected() == Verdict::Violated);
         let patience = if is_broken { PATIENCE / 10 } else { PATIENCE };
-        Self { left: windows * plan.window() + patience, looked: Instant::now() }
+        // To take turns takes time.
+        let turns = if plan.order.is_empty() { Duration::ZERO } else { PATIENCE };
+        Self { left: windows * plan.window() + patience + turns, looked: Instant::now() }
     }
 
     /// Whether it is over, looked at again and again.
@@ -202,18 +207,11 @@ impl Hosted {
 fn strike(plan: &Plan, primary: &Instance, stage: Stage) {
     for fault in &plan.faults {
         match fault {
-            Fault::Heir => {
-                // It reads to the end of a pipe that the round's other processes hold: it outlives its parent, and not them.
-                let lifeline = stage.lifeline.try_clone_to_owned();
-                let heir = lifeline.and_then(|lifeline| {
-                    Command::new("cat").stdin(lifeline).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
-                });
-                // Without it the fault does not happen, and is not counted.
-                if let Ok(heir) = heir {
-                    primary.note_fault(&Kind::Heir.name());
-                    stage.heir.store(heir.id(), Ordering::Release);
-                    interference::kill_self();
-                }
+            // Without a program the fault does not happen, and is not counted.
+            Fault::Heir if stage.heir.start().is_ok() => {
+                stage.has_heir.store(1, Ordering::Release);
+                primary.note_fault(&Kind::Heir.name());
+                interference::kill_self();
             }
             Fault::Fork => {
                 let copy = process::fork(|| i32::from(!primary.refuses_copy()));

@@ -19,7 +19,7 @@ pub(crate) use workplace::{Workplace, parent as workplace_parent};
 use std::fs::File;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -75,10 +75,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             violated.shrink(&workplace, &interrupt)?;
         }
         let Kept { directory, told } = violated.first();
-        eprintln!("\n{}run it again: stress replay {}", told.story, directory.display());
+        eprintln!("\n{}run it again: {}", told.story, replay(directory));
     }
-    let told = |violated: &Violated| (violated.first().told.story.clone(), violated.first().told.history.clone());
-    let violations = violated.iter().map(told).collect();
+    let violations = violated.iter().map(Violated::scene).collect();
     let scenes = Scenes { progress, violations };
     drop(workplace);
     if !scenes.violations.is_empty() {
@@ -130,6 +129,16 @@ impl Violated {
         self.rounds.first().expect("one was violated")
     }
 
+    fn scene(&self) -> page::Violation {
+        let Kept { directory, told: Told { story, history, .. } } = self.first();
+        page::Violation {
+            broken: self.promise.broken(),
+            story: story.clone(),
+            history: history.clone(),
+            replay: replay(directory),
+        }
+    }
+
     /// Looks for the smallest plan that breaks the promise, from the first of the rounds whose plan fails again.
     fn shrink(&mut self, workplace: &Workplace, interrupt: &AtomicBool) -> Result<(), Failure> {
         eprintln!("shrinking: {}", self.promise.broken());
@@ -151,6 +160,11 @@ impl Violated {
         );
         Ok(())
     }
+}
+
+/// The command that runs a kept round again.
+fn replay(directory: &Path) -> String {
+    format!("stress replay {}", arguments::quoted(&directory.to_string_lossy()))
 }
 
 /// How many runs of a plan go on side by side: many where each mostly waits.
@@ -207,9 +221,9 @@ fn gather(
         for message in news(&mut workers)? {
             match message {
                 Message::Batch(batch) => tally.add(&batch),
-                Message::Violation { promise, story, history, kept } => {
-                    let first_line = format!("{}; kept in {}", story.lines().next().unwrap_or(""), kept.display());
-                    let kept = Kept { directory: kept, told: Told { story, history } };
+                Message::Violation { promise, told, kept } => {
+                    let first_line = format!("{}; kept in {}", told.story.lines().next().unwrap_or(""), kept.display());
+                    let kept = Kept { directory: kept, told };
                     if let Some(violated) = violated.iter_mut().find(|violated| violated.promise == promise) {
                         violated.rounds.push(kept);
                     } else {

@@ -1,9 +1,10 @@
 //! `stress check`: a history, judged by what it says alone.
 
 mod checker;
+mod round;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use crate::exit::{Exit, Failure};
 use crate::export;
 use crate::failover::{Bound, FACTOR_EACH};
 use crate::span;
+
+/// A longer line is none of a history: it is passed over, not held.
+const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// How many findings are told; all are counted.
 const TOLD_MAX: usize = 20;
@@ -64,8 +68,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        if input.read_until(b'\n', &mut line).map_err(failure("read"))? == 0 {
+        if input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line).map_err(failure("read"))? == 0 {
             break;
+        }
+        if line.len() == LINE_BYTES_MAX && !line.ends_with(b"\n") {
+            input.skip_until(b'\n').map_err(failure("read"))?;
         }
         checker.take(&line);
     }

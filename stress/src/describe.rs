@@ -1,5 +1,6 @@
 //! System calls and replies in words, for those who read a timeline.
 
+use models::call::{Call as OtherCall, Reply as OtherReply};
 use single_primary::call::{Access, Call, Handle, Mode, Name, Reply};
 
 /// What is called, in a few words.
@@ -45,6 +46,31 @@ pub(crate) fn reply(reply: &Reply) -> String {
         Reply::Wrote(count) => format!("{count} bytes written"),
         Reply::Names(names) => format!("{} seats", names.len()),
         Reply::Failed(failure) => failure.to_string(),
+    }
+}
+
+/// What a protocol of the zoo calls.
+pub(crate) fn other_call(other: &OtherCall) -> String {
+    match other {
+        OtherCall::Election(election) => call(election),
+        OtherCall::CreateNew(_, name) => format!("creates {}, if there is none", file(name)),
+        OtherCall::MakeDirectory(name) => format!("makes directory {}", file(name)),
+        OtherCall::RemoveDirectory(name) => format!("removes directory {}", file(name)),
+        OtherCall::Modified(name) => format!("looks how old {} is", file(name)),
+        OtherCall::RecordLock(handle) => format!("tries the record lock of {}", opened(*handle)),
+        OtherCall::ProcessId => "asks for its process ID".into(),
+        OtherCall::IsAlive(process) => format!("asks whether process {process} is alive"),
+        OtherCall::ListFiles => "lists the files".into(),
+    }
+}
+
+/// What came back to it.
+pub(crate) fn other_reply(other: &OtherReply) -> String {
+    match other {
+        OtherReply::Election(election) => reply(election),
+        OtherReply::Time(time) => format!("since {} µs after the boot", time.as_micros()),
+        OtherReply::Process(process) => process.to_string(),
+        OtherReply::Files(files) => files.join(", "),
     }
 }
 

@@ -1,31 +1,30 @@
-//! What a worker does to a round with faults while it runs, and what of it happened.
+//! What a worker does to a round with faults, and what of it happened.
 
+mod before;
+
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, test_kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 
-use single_primary::call::Time;
-use single_primary::{InstanceId, Kind as RecordKind, Record};
-
+use self::before::{FOREIGN, NEWER};
 use crate::attended::{Patience, Status};
 use crate::clock;
 use crate::fault::{Damage, Fault, Kind, Target, When};
 use crate::host::Stage;
+use crate::instance::Place;
+use crate::order::{self, Act};
 use crate::plan::Plan;
 use crate::process;
+use crate::turns::{Look, Turns};
 
 /// How often the worker looks at the round.
 const LOOK: Duration = Duration::from_micros(500);
-
-/// A journal of another program, and one of a later version of this library.
-const FOREIGN: &[u8] = b"[{\"id\":\"plugin-1\",\"timestamp\":1}]\n";
-const NEWER: &[u8] = b"spj2 register 1 a 1\n";
 
 /// What was done to a round.
 #[derive(Debug, Default)]
@@ -44,6 +43,8 @@ pub(crate) struct Done {
     pub(crate) problems: Vec<String>,
     /// Whether the journal may pass for someone else's file.
     pub(crate) looks_foreign: bool,
+    /// What was done by the worker's own hand.
+    pub(crate) acts: Vec<Act>,
     load: Vec<Pid>,
 }
 
@@ -53,56 +54,18 @@ impl Done {
         *self.faults.entry(kind.to_owned()).or_default() += 1;
     }
 
-    /// Does what is to be done before the start.
-    pub(crate) fn prepare(plan: &Plan, directory: &Path) -> std::io::Result<Self> {
-        let mut done = Self { deaths_ns: vec![None; plan.processes()], ..Self::default() };
-        for fault in &plan.faults {
-            match fault {
-                Fault::Corrupt { damage: damage @ (Damage::Foreign | Damage::Newer), .. } => {
-                    make(directory, 0o700)?;
-                    let journal = if *damage == Damage::Foreign { FOREIGN } else { NEWER };
-                    create(&directory.join("journal"), 0o600)?.write_all(journal)?;
-                    done.count(&Kind::Corrupt.name());
-                }
-                Fault::Permissions { target } => {
-                    make(directory, if *target == Target::Directory { 0o777 } else { 0o700 })?;
-                    if *target != Target::Directory {
-                        create(&directory.join("journal"), 0o666)?;
-                    }
-                    done.count(&Kind::Permissions.name());
-                }
-                Fault::Leftover => {
-                    make(directory, 0o700)?;
-                    let id = InstanceId::new("dead").expect("a valid ID");
-                    let record = Record { kind: RecordKind::Register, term: 1, id, at: Time::default() };
-                    create(&directory.join("journal"), 0o600)?.write_all(record.encode().as_slice())?;
-                    create(&directory.join("dead.seat"), 0o600)?;
-                }
-                Fault::Load { processes } => {
-                    for _ in 0..*processes {
-                        done.load.push(process::fork(|| {
-                            loop {
-                                std::hint::spin_loop();
-                            }
-                        })?);
-                    }
-                    done.count(&Kind::Load.name());
-                }
-                _ => {}
-            }
-        }
-        Ok(done)
-    }
-
     /// Does the rest of it, ends the round, and waits until its processes are gone.
     pub(crate) fn carry_out(
         &mut self,
         plan: &Plan,
         stage: Stage,
-        directory: &Path,
+        place: Place<'_>,
         children: &[Pid],
     ) -> std::io::Result<()> {
-        let mut watch = Watch { plan, stage, children, ended: vec![false; children.len()], done: self };
+        let directory = place.directory;
+        let turns = Turns::new(plan, None, place.turns);
+        let ended = vec![false; children.len()];
+        let mut watch = Watch { plan, stage, children, turns, ended, done: self };
         let mut actions = actions(plan);
         actions.sort_by_key(|(when, _)| match when {
             When::Released(at_us) => *at_us,
@@ -121,7 +84,10 @@ impl Done {
             watch.act(action, directory)?;
         }
         watch.settle()?;
+        watch.take_turn(order::END)?;
+        watch.note_act(order::END, None);
         stage.ending.arrive(1);
+        watch.give_up();
         watch.wait_until(|watch| watch.ended.iter().all(|ended| *ended))?;
         for hung in watch.kill_all()? {
             self.problems.push(format!("process {hung} did not end"));
@@ -134,14 +100,8 @@ impl Done {
             kill_process(busy, Signal::KILL)?;
             process::wait(busy)?;
         }
-        let heir = i32::try_from(stage.heir.swap(0, Ordering::AcqRel)).ok().and_then(Pid::from_raw);
-        if let Some(heir) = heir {
-            if test_kill_process(heir).is_err() {
-                self.problems
-                    .push("the program that the primary left did not outlive it: the fault proves nothing".into());
-            }
-            // It may have ended by itself.
-            let _ = kill_process(heir, Signal::KILL);
+        if stage.has_heir.swap(0, Ordering::AcqRel) != 0 && !stage.heir.end()? {
+            self.problems.push("the program that the primary left did not outlive it: the fault proves nothing".into());
         }
         for fault in &plan.faults {
             if let Fault::Corrupt { damage: damage @ (Damage::Foreign | Damage::Newer), .. } = fault {
@@ -164,6 +124,25 @@ enum Action {
     Damage(Damage),
     Remove(Target),
     Strike,
+}
+
+impl Action {
+    /// What it is called in an order.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill(..) => "kill",
+            Self::Stop(_) => "stop",
+            Self::Continue(_) => "continue",
+            Self::Damage(_) => "damage",
+            Self::Remove(_) => "remove",
+            Self::Strike => "strike",
+        }
+    }
+}
+
+/// All that a worker does to a round by its own hand, by name.
+pub(crate) fn acts(plan: &Plan) -> Vec<&'static str> {
+    actions(plan).into_iter().map(|(_, action)| action.name()).chain([order::END]).collect()
 }
 
 fn actions(plan: &Plan) -> Vec<(When, Action)> {
@@ -199,6 +178,7 @@ struct Watch<'a> {
     plan: &'a Plan,
     stage: Stage,
     children: &'a [Pid],
+    turns: Option<Turns>,
     ended: Vec<bool>,
     done: &'a mut Done,
 }
@@ -232,13 +212,43 @@ impl Watch<'_> {
     }
 
     fn note_end(&mut self, process: usize, status: WaitStatus) {
-        self.ended[process] = true;
+        self.has_ended(process);
         if status.terminating_signal() == Some(Signal::KILL.as_raw()) {
             // It died by its own hand, right after the last entry of its trace.
             self.done.deaths_ns[process].get_or_insert(0);
         } else if status.exit_status() != Some(0) {
             self.done.problems.push(format!("process {process} ended with {status:?}"));
         }
+    }
+
+    fn has_ended(&mut self, process: usize) {
+        self.ended[process] = true;
+        if let Some(turns) = &self.turns {
+            turns.end(self.plan, process);
+        }
+    }
+
+    /// Waits until it is its turn to do that, where the plan has an order.
+    fn take_turn(&mut self, does: &str) -> std::io::Result<()> {
+        let look = Cell::new(Look::new());
+        self.wait_until(|watch| {
+            let Some(turns) = &watch.turns else { return true };
+            let mut seen = look.get();
+            let has_come = turns.has_come(None, does, &mut seen);
+            look.set(seen);
+            has_come
+        })
+    }
+
+    /// Ends its turn.
+    fn give_up(&self) {
+        if let Some(turns) = &self.turns {
+            turns.give_up();
+        }
+    }
+
+    fn note_act(&mut self, does: &'static str, killed: Option<usize>) {
+        self.done.acts.push(Act { at_ns: clock::now_ns(), does, killed });
     }
 
     /// Waits until all who live have a verdict, and one of them is primary if any can still become so.
@@ -272,13 +282,15 @@ impl Watch<'_> {
     fn act(&mut self, action: Action, directory: &Path) -> std::io::Result<()> {
         // Who died by its own hand before this is not to be taken for a victim of it.
         self.wait_until(|_| true)?;
+        self.take_turn(action.name())?;
+        self.note_act(action.name(), if let Action::Kill(process, _) = action { Some(process) } else { None });
         match action {
             Action::Kill(process, kind) => {
                 if !self.ended[process] {
                     self.done.deaths_ns[process] = Some(clock::now_ns());
                     kill_process(self.children[process], Signal::KILL)?;
                     let status = process::wait(self.children[process])?;
-                    self.ended[process] = true;
+                    self.has_ended(process);
                     if status.terminating_signal() == Some(Signal::KILL.as_raw()) {
                         self.done.count(&kind.name());
                     } else {
@@ -326,9 +338,11 @@ impl Watch<'_> {
             Action::Remove(target) => self.remove(target, directory),
             Action::Strike => {
                 self.stage.strike.arrive(1);
+                self.give_up();
                 self.wait_for(Duration::from_millis(20))?;
             }
         }
+        self.give_up();
         Ok(())
     }
 
@@ -366,18 +380,4 @@ impl Watch<'_> {
         }
         Ok(hung)
     }
-}
-
-/// Makes a directory with just this mode, whatever the mask.
-fn make(directory: &Path, mode: u32) -> std::io::Result<()> {
-    if !directory.exists() {
-        DirBuilder::new().mode(mode).create(directory)?;
-    }
-    fs::set_permissions(directory, Permissions::from_mode(mode))
-}
-
-fn create(path: &Path, mode: u32) -> std::io::Result<File> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    Ok(file)
 }

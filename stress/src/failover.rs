@@ -66,9 +66,14 @@ impl std::fmt::Display for Bound {
         let shown = |span: &Option<f64>| span.map_or("unknown".to_owned(), |span| format!("{span:.0} µs"));
         let (found, floor, bound) = (shown(found_p50_us), shown(floor_p50_us), shown(limit_us));
         let verdict = match is_kept {
-            Some(true) => "within".into(),
-            Some(false) => "BEYOND".into(),
-            None => format!("too few to judge, {COUNT_MIN} of each are needed:"),
+            Some(true) => "within",
+            Some(false) => "BEYOND",
+            None => {
+                return write!(
+                    formatter,
+                    "too few to judge: {found_count} failovers and {floor_count} bare wake-ups; {COUNT_MIN} of each are needed"
+                );
+            }
         };
         write!(
             formatter,

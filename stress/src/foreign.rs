@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
 pub(crate) use self::fault::Fault;
 use self::ground::Ground;
@@ -40,6 +39,7 @@ use self::program::Program;
 pub(crate) use self::replay::replay;
 use self::report::{Ending, Report, Tally};
 use self::round::Plan;
+use crate::campaign::Workplace;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::flag_of_signals;
 use crate::{export, span};
@@ -170,13 +170,12 @@ pub(crate) fn run(arguments: &Arguments, common: Common) -> Result<Exit, Failure
 }
 
 /// A directory for rounds, through which whoever runs as another user finds its way.
-fn workplace(parent: &Path) -> Result<TempDir, Failure> {
-    let make = || -> io::Result<TempDir> {
-        let base = tempfile::Builder::new().prefix("stress-").tempdir_in(parent)?;
-        std::fs::set_permissions(base.path(), std::fs::Permissions::from_mode(0o711))?;
-        Ok(base)
-    };
-    make().map_err(Failure::environment(parent.display(), "mkdir", "give a directory that you may write to by --dir"))
+fn workplace(parent: &Path) -> Result<Workplace, Failure> {
+    let workplace = Workplace::new(parent)?;
+    let remedy = "give a directory that you may write to by --dir";
+    std::fs::set_permissions(workplace.path(), std::fs::Permissions::from_mode(0o711))
+        .map_err(Failure::environment(parent.display(), "chmod", remedy))?;
+    Ok(workplace)
 }
 
 impl std::fmt::Display for Settings {

@@ -17,7 +17,8 @@
 //! | `wake-up` | `span_ns` | so long a bare blocked lock took to wake up when its holder was killed, at about that time |
 //! | `end` | | the round is over, and all of it is told |
 //!
-//! The lines of a round stand together, in any order but for `end`, which is the last of them.
+//! The lines of a round stand together, and `end` is the last of them; those of one instance stand in the order in which it
+//! did what they say. Other fields are passed over.
 
 use serde::{Deserialize, Serialize};
 use single_primary::call::{Call, Handle, Reply};

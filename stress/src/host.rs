@@ -1,16 +1,17 @@
 //! A process of a round: the instances that it hosts, from the common start to the orderly end.
 
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::attended;
 use crate::clock;
+use crate::heir::Heir;
 use crate::instance::{Instance, Place};
 use crate::meeting::Meeting;
 use crate::plan::{Moment, Plan};
 use crate::trace::{Region, Tracer};
+use crate::turns::Turns;
 
 /// How long an instance waits for a verdict, beyond the window, and for the others.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,10 +31,10 @@ pub(crate) struct Stage {
     pub(crate) strike: Meeting,
     /// When the start was, in nanoseconds on the monotonic clock.
     pub(crate) released_ns: &'static AtomicU64,
-    /// The process that a primary started before it died; 0 for none.
-    pub(crate) heir: &'static AtomicU32,
-    /// Ends when the worker and the processes of its rounds are gone.
-    pub(crate) lifeline: BorrowedFd<'static>,
+    /// Whether a primary has started a program before it died.
+    pub(crate) has_heir: &'static AtomicU32,
+    /// That program.
+    pub(crate) heir: Heir,
     /// Which of the plan's faults have found whom they happen to, a bit each. For rounds with faults.
     pub(crate) claimed: &'static AtomicU32,
     /// What each instance is, as an [`attended::Status`].
@@ -75,6 +76,9 @@ pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, r
         // The process ends here, which is what clears up most cheaply.
         std::mem::forget(instances);
     }
+    if let Some(turns) = Turns::new(plan, None, place.turns) {
+        turns.end(plan, process);
+    }
     stage.finished.arrive(plan.processes());
     0
 }
@@ -99,6 +103,9 @@ fn settle_and_leave(plan: &Plan, stage: Stage, instances: &mut [Instance]) {
     for instance in &mut *instances {
         deliver(plan, Moment::Verdict, instance);
         stage.settled.arrive(plan.ids.len());
+    }
+    for instance in &*instances {
+        instance.rest();
     }
     // Nobody leaves before all are settled: the round is about one election. Should one of them hang, this ends as well.
     stage.settled.wait(plan.ids.len(), plan.window() + 2 * PATIENCE);

@@ -13,10 +13,13 @@ use single_primary::kernel::Kernel as _;
 use single_primary::{Cause, Election, Error, Event, InstanceId, LogOptions, Options, Os, Paths, Role};
 
 use crate::clock;
+use crate::describe;
 use crate::interference::Interference;
+use crate::order;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::trace::{Entry, Tracer};
+use crate::turns::{self, Turns};
 
 /// The protocol that ships, under its name among the others.
 pub(crate) const JOURNAL: &str = "journal";
@@ -30,12 +33,16 @@ pub(crate) struct Place<'a> {
     pub(crate) past: &'a Path,
     /// Which of the plan's faults have found the instance that they happen to, a bit each.
     pub(crate) claimed: &'static AtomicU32,
+    /// How far the order of the plan has come.
+    pub(crate) turns: turns::Words,
 }
 
 /// An instance that takes part in an election.
 #[derive(Debug)]
 pub(crate) struct Instance {
+    index: usize,
     tracer: Arc<Tracer>,
+    turns: Option<Arc<Turns>>,
     part: Part,
     belief: Belief,
     /// When it was last known to believe what it did.
@@ -59,14 +66,17 @@ impl Instance {
         if let Some(count) = plan.expect {
             options = options.expect(count);
         }
+        let turns = Turns::new(plan, Some(index), place.turns).map(Arc::new);
+        let interference = Interference::new(plan, index, place.claimed, turns.clone());
         let mut instance = Self {
+            index,
             tracer,
+            turns,
             part: Part::Journal(None),
             belief: Belief::Undecided,
             known_ns: clock::now_ns(),
             leaving: false,
         };
-        let interference = Interference::new(plan, index, place.claimed);
         if plan.protocol == JOURNAL {
             instance.start_journal(options, interference, place.past);
         } else {
@@ -137,6 +147,7 @@ impl Instance {
 
     /// Gives the processor up between two looks.
     pub(crate) fn pause(&self, attempt: u32, until: Option<Time>) {
+        self.rest();
         match &self.part {
             Part::Journal(Some(election)) => election.kernel().pause(attempt, until),
             Part::Journal(None) => {}
@@ -149,8 +160,9 @@ impl Instance {
         if self.is_over() {
             return;
         }
-        self.tracer.write(&Entry::Deliver(u32::try_from(event).unwrap_or(u32::MAX)));
         let id = Plan::event_id(event);
+        self.take_turn(&id);
+        self.tracer.write(&Entry::Deliver(u32::try_from(event).unwrap_or(u32::MAX)));
         match &mut self.part {
             Part::Journal(Some(election)) => {
                 let error = election.record(&id, "null").err();
@@ -169,6 +181,7 @@ impl Instance {
         if self.is_over() {
             return;
         }
+        self.take_turn(order::LEAVE);
         // It stops believing within the call: what is surely its own ends before it.
         if matches!(self.belief, Belief::Primary { .. }) {
             self.tracer.write(&Entry::Cease);
@@ -189,6 +202,19 @@ impl Instance {
         }
         self.belief = Belief::Left;
         self.tracer.write(&Entry::Left);
+    }
+
+    /// Has nothing to do for now: others may take their turns.
+    pub(crate) fn rest(&self) {
+        if let Some(turns) = &self.turns {
+            turns.give_up();
+        }
+    }
+
+    fn take_turn(&self, does: &str) {
+        if let Some(turns) = &self.turns {
+            turns.take(Some(self.index), does);
+        }
     }
 
     /// Whether it knows who is primary, or takes no part any more.
@@ -264,15 +290,15 @@ impl Instance {
             let Part::Zoo { participant, kernel, interference } = &mut self.part else { return None };
             match next {
                 Step::Call(call) => {
-                    let calling = interference.before(None, &self.tracer);
+                    let calling = interference.before(None, || order::name(&call), &self.tracer);
                     match &call {
                         Call::Election(call) => self.tracer.write_call(call),
-                        call => drop(self.tracer.write(&Entry::Note(format!("{call:?}")))),
+                        call => drop(self.tracer.write(&Entry::Other(describe::other_call(call)))),
                     }
                     let reply = kernel.perform(&call);
                     match &reply {
                         Reply::Election(reply) => self.tracer.write_reply(reply),
-                        reply => drop(self.tracer.write(&Entry::Note(format!("{reply:?}")))),
+                        reply => drop(self.tracer.write(&Entry::Note(describe::other_reply(reply)))),
                     }
                     interference.after(calling, &self.tracer);
                     participant.reply(reply, kernel.now());

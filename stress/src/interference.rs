@@ -1,7 +1,7 @@
 //! Faults that happen to an instance at its system calls.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
@@ -9,13 +9,17 @@ use single_primary::call::Call;
 
 use crate::boundary::{self, Boundary, Part};
 use crate::fault::{Fault, Kind};
+use crate::order;
 use crate::plan::Plan;
 use crate::trace::{Entry, Tracer};
+use crate::turns::Turns;
 use crate::validation::Validator;
 
 /// What is to happen to one instance at its calls.
 #[derive(Debug)]
 pub(crate) struct Interference {
+    index: usize,
+    turns: Option<Arc<Turns>>,
     calls: AtomicU32,
     kill: Option<(u32, bool)>,
     stall: Option<(u32, Duration)>,
@@ -42,9 +46,17 @@ pub(crate) struct Calling<'a> {
 
 impl Interference {
     /// What the plan has for an instance; `claimed` tells all of them which faults have found theirs.
-    pub(crate) fn new(plan: &Plan, index: usize, claimed: &'static AtomicU32) -> Self {
-        let mut interference =
-            Self { calls: AtomicU32::new(0), kill: None, stall: None, boundaries: Vec::new(), shadow: None, claimed };
+    pub(crate) fn new(plan: &Plan, index: usize, claimed: &'static AtomicU32, turns: Option<Arc<Turns>>) -> Self {
+        let mut interference = Self {
+            index,
+            turns,
+            calls: AtomicU32::new(0),
+            kill: None,
+            stall: None,
+            boundaries: Vec::new(),
+            shadow: None,
+            claimed,
+        };
         for (number, fault) in (0..u32::BITS).zip(&plan.faults) {
             match fault {
                 Fault::KillAtCall { instance, call, after } if *instance == index => {
@@ -65,8 +77,9 @@ impl Interference {
         interference
     }
 
-    /// Before a call; of the election's own calls it is told which.
-    pub(crate) fn before(&self, call: Option<&Call>, tracer: &Tracer) -> Calling<'_> {
+    /// Before a call, which has a name; of the election's own calls it is told which.
+    pub(crate) fn before(&self, call: Option<&Call>, name: impl FnOnce() -> String, tracer: &Tracer) -> Calling<'_> {
+        self.rest();
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         if let Some((call, span)) = self.stall
             && call == number
@@ -75,14 +88,17 @@ impl Interference {
             std::thread::sleep(span);
         }
         if self.kill == Some((number, false)) {
-            die(tracer, None);
+            self.die(tracer, None);
         }
         let aim = call.and_then(|call| self.aim(call, tracer));
         if let Some(aim) = aim
             && !aim.boundary.after
             && self.claim(aim)
         {
-            die(tracer, Some(&aim.boundary));
+            self.die(tracer, Some(&aim.boundary));
+        }
+        if let Some(turns) = &self.turns {
+            turns.take(Some(self.index), &name());
         }
         Calling { number, aim }
     }
@@ -90,14 +106,33 @@ impl Interference {
     /// After that call.
     pub(crate) fn after(&self, Calling { number, aim }: Calling<'_>, tracer: &Tracer) {
         if self.kill == Some((number, true)) {
-            die(tracer, None);
+            self.die(tracer, None);
         }
         if let Some(aim) = aim
             && aim.boundary.after
             && self.claim(aim)
         {
-            die(tracer, Some(&aim.boundary));
+            self.die(tracer, Some(&aim.boundary));
         }
+    }
+
+    /// Has nothing to do for now.
+    pub(crate) fn rest(&self) {
+        if let Some(turns) = &self.turns {
+            turns.give_up();
+        }
+    }
+
+    fn die(&self, tracer: &Tracer, boundary: Option<&Boundary>) -> ! {
+        if let Some(turns) = &self.turns {
+            // The worker ends it, once this process is gone.
+            turns.take(Some(self.index), order::DIE);
+        }
+        if let Some(boundary) = boundary {
+            tracer.write(&Entry::Note(boundary.note()));
+        }
+        tracer.write(&Entry::Fault(Kind::KillAtCall.name()));
+        kill_self();
     }
 
     /// The boundary that a call is, if a fault is aimed at it.
@@ -135,14 +170,6 @@ impl Shadow {
         }
         self.validator.part()
     }
-}
-
-fn die(tracer: &Tracer, boundary: Option<&Boundary>) {
-    if let Some(boundary) = boundary {
-        tracer.write(&Entry::Note(boundary.note()));
-    }
-    tracer.write(&Entry::Fault(Kind::KillAtCall.name()));
-    kill_self();
 }
 
 /// Dies as by a signal from elsewhere, without a chance to do anything more.

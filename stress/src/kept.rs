@@ -1,6 +1,6 @@
 //! The directory of a violated round: its plan, its files, what each instance did, and the story of it.
 //!
-//! `plan.json` runs it again and `broken.json` says what it broke; `election/` and `past/` are its files; `history.jsonl`
+//! `plan.json` runs it again, in the order in which its steps were taken, and `broken.json` says what it broke; `election/` and `past/` are its files; `history.jsonl`
 //! has what the instances did and believed; `story.txt` tells it. `shrunk.json` is the smallest plan that breaks the same.
 
 use std::fs;
@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use crate::attempt::Told;
 use crate::exit::Failure;
 use crate::findings::Promise;
 use crate::plan::Plan;
@@ -18,22 +19,16 @@ const BROKEN: &str = "broken.json";
 const SHRUNK: &str = "shrunk.json";
 
 /// Keeps a round whose files are still there.
-pub(crate) fn keep(
-    directory: &Path,
-    plan: &Plan,
-    rig: &Rig,
-    promise: Promise,
-    story: &str,
-    history: &[u8],
-) -> Result<(), Failure> {
+pub(crate) fn keep(directory: &Path, plan: &Plan, rig: &Rig, promise: Promise, told: &Told) -> Result<(), Failure> {
     let keep = || -> std::io::Result<()> {
         fs::create_dir_all(directory)?;
-        fs::write(directory.join(PLAN), serde_json::to_vec_pretty(plan)?)?;
+        let plan = Plan { order: told.order.clone(), ..plan.clone() };
+        fs::write(directory.join(PLAN), serde_json::to_vec_pretty(&plan)?)?;
         fs::write(directory.join(BROKEN), serde_json::to_vec(&promise)?)?;
         // What an earlier campaign of the same seed left is not about this round.
         remove_if_there(&directory.join(SHRUNK))?;
-        fs::write(directory.join("story.txt"), story)?;
-        fs::write(directory.join("history.jsonl"), history)?;
+        fs::write(directory.join("story.txt"), &told.story)?;
+        fs::write(directory.join("history.jsonl"), &told.history)?;
         copy(rig.directory(), &directory.join("election"))?;
         copy(rig.past(), &directory.join("past"))
     };

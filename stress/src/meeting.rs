@@ -53,15 +53,16 @@ impl Meeting {
 
 /// Sleeps while the word has the value, no longer than the limit; may end early.
 #[cfg(target_os = "linux")]
-fn sleep_while(word: &AtomicU32, value: u32, limit: Duration) {
+pub(crate) fn sleep_while(word: &AtomicU32, value: u32, limit: Duration) {
     use rustix::thread::futex;
     let limit = futex::Timespec::try_from(limit).ok();
     // Every way in which this ends is a reason to look again.
     let _ = futex::wait(word, futex::Flags::empty(), value, limit.as_ref());
 }
 
+/// Wakes all who sleep while the word has a value.
 #[cfg(target_os = "linux")]
-fn wake(word: &AtomicU32) {
+pub(crate) fn wake(word: &AtomicU32) {
     use rustix::thread::futex;
     // It fails for a word that is not mapped, which a reference is.
     let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
@@ -69,12 +70,12 @@ fn wake(word: &AtomicU32) {
 
 /// Elsewhere the count is looked at again and again.
 #[cfg(not(target_os = "linux"))]
-fn sleep_while(_word: &AtomicU32, _value: u32, limit: Duration) {
+pub(crate) fn sleep_while(_word: &AtomicU32, _value: u32, limit: Duration) {
     std::thread::sleep(limit.min(Duration::from_micros(100)));
 }
 
 #[cfg(not(target_os = "linux"))]
-fn wake(_word: &AtomicU32) {}
+pub(crate) fn wake(_word: &AtomicU32) {}
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::boundary::{Boundary, Sweep};
 use crate::fault::{self, Around, Fault, Kind};
 use crate::instance::JOURNAL;
+use crate::order::{self, Steps};
 
 /// One election, as it is to be run: again and again if need be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub(crate) struct Plan {
     pub(crate) events: Vec<Moment>,
     /// What is done to them.
     pub(crate) faults: Vec<Fault>,
+    /// In which order their steps are taken, where that is not left to the scheduler: as in a run before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) order: Vec<Steps>,
 }
 
 /// When an event reaches an instance.
@@ -101,6 +105,7 @@ impl Template {
             threads: self.threads,
             events,
             faults: Vec::new(),
+            order: Vec::new(),
         };
         self.add_faults(&mut plan, &mut random);
         plan
@@ -195,6 +200,7 @@ impl Plan {
             |process: usize| self.hosted_by(process).find_map(instance_now).map(|first| plan.host_of(first));
         plan.faults =
             self.faults.iter().filter_map(|fault| fault.clone().aimed_anew(instance_now, process_now)).collect();
+        plan.order = order::of_instances(&self.order, instance_now);
         Some(plan)
     }
 

@@ -8,6 +8,7 @@ use single_primary::call::{Call, Handle, Reply, Time};
 use single_primary::kernel::{Bell, Kernel};
 use single_primary::{InstanceId, Os, StdMonitor};
 
+use crate::boundary;
 use crate::clock;
 use crate::interference::Interference;
 use crate::trace::{Entry, Tracer};
@@ -55,7 +56,7 @@ impl Kernel for Recorder {
         {
             self.tracer.write(&Entry::Note(format!("{}: copying the journal: {error}", self.past.display())));
         }
-        let calling = self.interference.before(Some(call), &self.tracer);
+        let calling = self.interference.before(Some(call), || boundary::name(call), &self.tracer);
         self.tracer.write_call(call);
         let reply = self.os.perform(call);
         self.tracer.write_reply(&reply);
@@ -70,6 +71,7 @@ impl Kernel for Recorder {
     }
 
     fn pause(&self, attempt: u32, until: Option<Time>) {
+        self.interference.rest();
         self.os.pause(attempt, until);
     }
 

@@ -1,7 +1,8 @@
 //! `stress replay`: a kept round's plan, run again.
 //!
-//! A plan determines who takes part, under which IDs, and when they receive what; the scheduler is left as it is. So a
-//! race that was lost once is lost again now and then, not each time: the plan is run many times and its failures counted.
+//! A plan determines who takes part, under which IDs, when they receive what, and in which order they take their steps: as
+//! they took them in the round. Where that order leaves something open, as between two calls that overlapped, a race that
+//! was lost once is lost again now and then: the plan is run many times and its failures counted.
 //!
 //! What is run is the plan that the round was shrunk to; one that was not is shrunk now.
 

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal};
 use single_primary::call::{Failure as Failed, Reply};
 
@@ -19,18 +17,22 @@ use crate::clock;
 use crate::disturbance::Done;
 use crate::exit::Failure;
 use crate::fault::{Fault, Kind};
+use crate::heir::Heir;
 use crate::host::{self, PATIENCE, Stage};
 use crate::instance::{JOURNAL, Place};
 use crate::judge::{Evidence, Seen, Tenure};
 use crate::meeting::Meeting;
+use crate::order::Act;
 use crate::plan::Plan;
 use crate::process;
 use crate::shared_memory;
 use crate::trace::{Entry, Region};
+use crate::turns;
 use crate::validation::Validator;
 use crate::waits::Waits;
 
-/// How much of an instance's trace is kept: far more than an election takes.
+/// How much of an instance's trace is kept, for each sixteen that take part up to 64: far more than an election takes, in
+/// which each reads what all of them have written.
 const TRACE_WORDS: usize = 16 * 1024;
 
 /// What a write past the file-size limit is answered.
@@ -46,6 +48,7 @@ pub(crate) struct Rig {
     regions: Vec<Region>,
     directory: PathBuf,
     past: PathBuf,
+    turns: turns::Words,
 }
 
 /// A round whose processes are there and wait for its start.
@@ -85,10 +88,14 @@ pub(crate) struct Ran {
     pub(crate) mismatches: Vec<String>,
     /// How many traces were followed to their end.
     pub(crate) traces: u64,
+    /// How many were too long to be kept whole.
+    pub(crate) cut_traces: u64,
     /// The boundaries that the plan aimed at, and whether an instance died there.
     pub(crate) boundaries: Vec<(Boundary, bool)>,
     /// How much of its time went by because the plan says so, in nanoseconds.
     pub(crate) waited_ns: u64,
+    /// What its worker did to it.
+    pub(crate) acts: Vec<Act>,
 }
 
 impl Rig {
@@ -106,18 +113,17 @@ impl Rig {
         let failure = |error| {
             Failure::environment("shared memory", "mmap", "free memory or give fewer --registrants or --jobs")(error)
         };
-        let meetings_each = 7 + instances;
-        let words_each = 1 + instances * TRACE_WORDS;
+        let statuses_end = 7 + instances;
+        let meetings_each = statuses_end + turns::Words::count(instances);
+        let trace_words = TRACE_WORDS * (instances / 16).clamp(1, 4);
+        let words_each = 1 + instances * trace_words;
         let meetings: &'static [AtomicU32] = shared_memory::map(bases.len() * meetings_each).map_err(failure)?;
         let words: &'static [AtomicU64] = shared_memory::map(bases.len() * words_each).map_err(failure)?;
-        let (lifeline, held) = pipe_with(PipeFlags::CLOEXEC).map_err(Failure::environment(
+        let heir = Heir::new().map_err(Failure::environment(
             "a pipe",
             "pipe",
             "raise the limit of open files, or give fewer --jobs",
         ))?;
-        // Like the memory, for the rest of the process's life.
-        let (lifeline, _): (&'static OwnedFd, &'static OwnedFd) =
-            (Box::leak(Box::new(lifeline)), Box::leak(Box::new(held)));
         let parts = meetings.chunks_exact(meetings_each).zip(words.chunks_exact(words_each));
         let rig = |(base, (meetings, words)): (&PathBuf, (&'static [AtomicU32], &'static [AtomicU64]))| Self {
             stage: Stage {
@@ -126,15 +132,16 @@ impl Rig {
                 finished: Meeting::new(&meetings[2]),
                 ending: Meeting::new(&meetings[3]),
                 strike: Meeting::new(&meetings[4]),
-                heir: &meetings[5],
+                has_heir: &meetings[5],
                 claimed: &meetings[6],
-                lifeline: lifeline.as_fd(),
-                statuses: &meetings[7..],
+                heir,
+                statuses: &meetings[7..statuses_end],
                 released_ns: &words[0],
             },
-            regions: words[1..].chunks_exact(TRACE_WORDS).map(Region::new).collect(),
+            regions: words[1..].chunks_exact(trace_words).map(Region::new).collect(),
             directory: base.join("election"),
             past: base.join("past"),
+            turns: turns::Words::new(&meetings[statuses_end..]),
         };
         Ok(bases.iter().zip(parts).map(rig).collect())
     }
@@ -149,6 +156,10 @@ impl Rig {
         &self.past
     }
 
+    fn place(&self) -> Place<'_> {
+        Place { directory: &self.directory, past: &self.past, claimed: self.stage.claimed, turns: self.turns }
+    }
+
     /// The traces of its instances.
     pub(crate) fn regions(&self) -> &[Region] {
         &self.regions
@@ -156,12 +167,13 @@ impl Rig {
 
     /// Forks the processes of a round, which then wait for [`Rig::release`].
     pub(crate) fn prepare(&self, plan: &Plan) -> Result<Prepared, Failure> {
-        let Stage { start, settled, finished, ending, strike, released_ns: _, heir, lifeline: _, claimed, statuses } =
+        let Stage { start, settled, finished, ending, strike, released_ns: _, has_heir, heir: _, claimed, statuses } =
             self.stage;
+        self.turns.clear();
         for meeting in [start, settled, finished, ending, strike] {
             meeting.clear();
         }
-        for word in [heir, claimed].into_iter().chain(statuses) {
+        for word in [has_heir, claimed].into_iter().chain(statuses) {
             word.store(0, Ordering::Relaxed);
         }
         let done = Done::prepare(plan, &self.directory).map_err(Failure::environment(
@@ -173,7 +185,7 @@ impl Rig {
         for region in &self.regions {
             region.clear(epoch_ns);
         }
-        let place = Place { directory: &self.directory, past: &self.past, claimed };
+        let place = self.place();
         let mut children = Vec::with_capacity(plan.processes());
         for index in 0..plan.processes() {
             let run = || {
@@ -205,8 +217,9 @@ impl Rig {
         let Started { mut children, mut done } = started;
         let released_ns = self.stage.released_ns.load(Ordering::Acquire);
         if !plan.faults.is_empty() {
+            let place = self.place();
             let remedy = "keep others from signalling its processes and from writing to its files";
-            done.carry_out(plan, self.stage, &self.directory, &children).map_err(Failure::environment(
+            done.carry_out(plan, self.stage, place, &children).map_err(Failure::environment(
                 "a round with faults",
                 "kill, wait or write",
                 remedy,
@@ -254,6 +267,7 @@ impl Rig {
         let journal = plan.protocol == JOURNAL;
         let mut mismatches = Vec::new();
         let mut traces = 0;
+        let mut cut_traces = 0;
         let mut fired = Vec::new();
         let mut notes = Vec::new();
         let mut waits = Waits::planned(plan, released_ns);
@@ -294,7 +308,7 @@ impl Rig {
                         Entry::Reply(Reply::Failed(Failed(error))) if *error == FILE_TOO_LARGE => {
                             limited = true;
                         }
-                        Entry::Clock(_) | Entry::Call(_) | Entry::Reply(_) | Entry::Leave => {}
+                        Entry::Clock(_) | Entry::Call(_) | Entry::Other(_) | Entry::Reply(_) | Entry::Leave => {}
                     }
                     if let Some(validator) = &mut validator {
                         validator.follow(&stamped.entry);
@@ -318,9 +332,9 @@ impl Rig {
                 {
                     fired.push(Kind::Late.name());
                 }
-                if let Some(validator) = validator
-                    && !region.is_overflown()
-                {
+                if region.is_overflown() {
+                    cut_traces += u64::from(journal);
+                } else if let Some(validator) = validator {
                     traces += 1;
                     if let Err(how) = validator.finish(!seen.left) {
                         mismatches.push(format!("{id}: {how}"));
@@ -380,8 +394,10 @@ impl Rig {
             validation_ns,
             mismatches,
             traces,
+            cut_traces,
             boundaries: plan.boundaries(&notes),
             waited_ns: waits.total(released_ns, before_ns),
+            acts: done.acts,
         })
     }
 

@@ -3,11 +3,16 @@
 use crate::attempt::{Attempts, Told};
 use crate::exit::Failure;
 use crate::findings::Promise;
+use crate::order;
 use crate::plan::{Moment, Plan};
 
 /// How often a plan is run at most before it counts as one that does not fail: one that fails once in 32 runs is missed in
 /// one case of twenty, by the rule of three.
 const RUNS_MAX: u64 = 96;
+
+/// How often a plan is run to see how often it fails in an order, and how many orders are tried.
+const STEADY_RUNS: u64 = 16;
+const ORDERS_MAX: usize = 6;
 
 /// A plan from which nothing can be left out, and how it failed.
 #[derive(Clone, Debug)]
@@ -24,11 +29,7 @@ pub(crate) fn shrink(
     attempts: &Attempts,
     goes_on: impl Fn() -> bool,
 ) -> Result<Option<Shrunk>, Failure> {
-    let whole = attempts.run(plan, RUNS_MAX, Some(promise))?;
-    let failed = whole.broken[promise as usize];
-    let Some((_, told)) = whole.told.filter(|(broken, _)| *broken == promise) else { return Ok(None) };
-    let runs = (3 * whole.runs / failed.max(1)).clamp(4, RUNS_MAX);
-    let mut smallest = Shrunk { plan: plan.clone(), told };
+    let Some((mut smallest, runs)) = fail_again(plan, promise, attempts, &goes_on)? else { return Ok(None) };
     loop {
         let before = smallest.plan.clone();
         for part in parts(&before) {
@@ -40,13 +41,66 @@ pub(crate) fn shrink(
             if let Some((broken, told)) = outcome.told
                 && broken == promise
             {
-                smallest = Shrunk { plan: candidate, told };
+                smallest = Shrunk::new(candidate, told);
             }
         }
-        if smallest.plan == before {
-            return Ok(Some(smallest));
+        let size = |plan: &Plan| (plan.ids.len(), plan.events.len(), plan.faults.len());
+        if size(&smallest.plan) == size(&before) {
+            return steady(smallest, promise, attempts).map(Some);
         }
     }
+}
+
+/// The plan in an order in which it fails, and how often it is to be run to see whether it does: in the order of the round,
+/// in those that may have been it as well, or in none, many times.
+fn fail_again(
+    plan: &Plan,
+    promise: Promise,
+    attempts: &Attempts,
+    goes_on: impl Fn() -> bool,
+) -> Result<Option<(Shrunk, u64)>, Failure> {
+    let orders = [plan.order.clone()].into_iter().chain(order::others(&plan.order, plan.seed));
+    let in_order = orders.filter(|order| !order.is_empty()).map(|order| (order, STEADY_RUNS));
+    for (order, runs_max) in in_order.chain([(Vec::new(), RUNS_MAX)]) {
+        if !goes_on() {
+            break;
+        }
+        let plan = Plan { order, ..plan.clone() };
+        let outcome = attempts.run(&plan, runs_max, Some(promise))?;
+        if let Some((_, told)) = outcome.told.filter(|(broken, _)| *broken == promise) {
+            let runs = (3 * outcome.runs / outcome.broken[promise as usize]).clamp(4, RUNS_MAX);
+            return Ok(Some((Shrunk::new(plan, told), runs)));
+        }
+    }
+    Ok(None)
+}
+
+impl Shrunk {
+    /// A plan in the order in which its steps were taken when it failed.
+    fn new(plan: Plan, told: Told) -> Self {
+        Self { plan: Plan { order: order::at_return(&told.order), ..plan }, told }
+    }
+}
+
+/// The same plan in an order, or in none, in which it fails most often.
+fn steady(shrunk: Shrunk, promise: Promise, attempts: &Attempts) -> Result<Shrunk, Failure> {
+    let mut orders = vec![Vec::new(), shrunk.plan.order.clone()];
+    let mut best: Option<(u64, Shrunk)> = None;
+    for _ in 0..ORDERS_MAX {
+        let Some(order) = (!orders.is_empty()).then(|| orders.remove(0)) else { break };
+        let plan = Plan { order, ..shrunk.plan.clone() };
+        let outcome = attempts.run(&plan, STEADY_RUNS, None)?;
+        let failed = outcome.broken[promise as usize];
+        let Some((_, told)) = outcome.told.filter(|(broken, _)| *broken == promise) else { continue };
+        orders.push(order::at_return(&told.order));
+        if best.as_ref().is_none_or(|(most, _)| failed > *most) {
+            best = Some((failed, Shrunk { plan, told }));
+        }
+        if failed == outcome.runs {
+            break;
+        }
+    }
+    Ok(best.map_or(shrunk, |(_, best)| best))
 }
 
 /// What can be left out of a plan.
@@ -71,7 +125,10 @@ fn parts(plan: &Plan) -> Vec<Part> {
 fn without(plan: &Plan, part: Part) -> Option<Plan> {
     let mut smaller = plan.clone();
     match part {
-        Part::Events if plan.events.len() > 1 => smaller.events.clear(),
+        Part::Events if plan.events.len() > 1 => {
+            smaller.events.clear();
+            smaller.order = order::without_events(&plan.order);
+        }
         Part::Fault(fault) if fault < plan.faults.len() => {
             smaller.faults.remove(fault);
             if smaller.faults.is_empty() {
@@ -84,6 +141,10 @@ fn without(plan: &Plan, part: Part) -> Option<Plan> {
         Part::Instance(instance) if instance < plan.ids.len() => return plan.without_instance(instance),
         Part::Event(event) if event < plan.events.len() => {
             smaller.events.remove(event);
+            smaller.order = match smaller.events[..] {
+                [] => order::without_events(&plan.order),
+                _ => order::without_event(&plan.order, event),
+            };
         }
         _ => return None,
     }
@@ -113,6 +174,7 @@ mod tests {
                 Fault::Restart { instance: 0, at_us: 7, dies: true, successor: 4 },
                 Fault::Kill { process: 3, when: When::Settled },
             ],
+            order: Vec::new(),
         }
     }
 

@@ -52,6 +52,14 @@ fn timeline<'a>(
     story
 }
 
+/// A call without its reply yet.
+#[derive(Debug)]
+enum Asked {
+    Election(Call),
+    /// Of another protocol, in words.
+    Other(String),
+}
+
 /// What a person must know of a trace: what was written, locked and believed. A call that comes to nothing is left out.
 fn lines(entries: Vec<Stamped>) -> Vec<(u64, String)> {
     let mut lines: Vec<(u64, String)> = Vec::new();
@@ -61,13 +69,21 @@ fn lines(entries: Vec<Stamped>) -> Vec<(u64, String)> {
     for Stamped { at_ns, entry } in entries {
         let text = match entry {
             Entry::Call(call) => {
-                asked = Some((at_ns, call));
+                asked = Some((at_ns, Asked::Election(call)));
                 continue;
             }
-            Entry::Reply(reply) => match asked.take().and_then(|(_, call)| tell_call(&call, &reply)) {
-                Some(text) => text,
-                None => continue,
-            },
+            Entry::Other(call) => {
+                asked = Some((at_ns, Asked::Other(call)));
+                continue;
+            }
+            Entry::Reply(reply) => {
+                let text = asked.take().and_then(|(_, asked)| match asked {
+                    Asked::Election(call) => tell_call(&call, &reply),
+                    Asked::Other(call) => Some(format!("{call}: {}", describe::reply(&reply))),
+                });
+                let Some(text) = text else { continue };
+                text
+            }
             Entry::Deliver(event) => format!("receives event-{event}"),
             Entry::Leave | Entry::Recorded(_) => continue,
             Entry::Left => "has left".into(),
@@ -78,7 +94,13 @@ fn lines(entries: Vec<Stamped>) -> Vec<(u64, String)> {
             Entry::Cease => "no longer counts as primary".into(),
             Entry::Failed(why) => format!("FAILS: {why}"),
             Entry::Fault(kind) => format!("FAULT: {kind}"),
-            Entry::Note(note) => note,
+            Entry::Note(note) => match asked.take() {
+                Some((_, Asked::Other(call))) => format!("{call}: {note}"),
+                other => {
+                    asked = other;
+                    note
+                }
+            },
             Entry::Clock(_) => continue,
         };
         // Who polls does the same again and again.
@@ -96,8 +118,12 @@ fn lines(entries: Vec<Stamped>) -> Vec<(u64, String)> {
     if let Some((_, line)) = lines.last_mut().filter(|_| again > 0) {
         let _ = write!(line, " (and {again} times more)");
     }
-    if let Some((at_ns, call)) = asked {
-        lines.push((at_ns, format!("never returned from: {}", describe::call(&call))));
+    if let Some((at_ns, asked)) = asked {
+        let call = match asked {
+            Asked::Election(call) => describe::call(&call),
+            Asked::Other(call) => call,
+        };
+        lines.push((at_ns, format!("never returned from: {call}")));
     }
     lines
 }
@@ -148,6 +174,7 @@ mod tests {
             ids: vec!["b".into(), "a".into()],
             later_us: Vec::new(),
             faults: Vec::new(),
+            order: Vec::new(),
             in_process: 1,
             threads: false,
             events: vec![Moment::Verdict],

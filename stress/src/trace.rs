@@ -43,7 +43,9 @@ pub(crate) enum Entry {
     Failed(String),
     /// A fault happens to it, of the kind of that name.
     Fault(String),
-    /// A call or a reply of a protocol other than the election's.
+    /// A call of a protocol other than the election's, in words.
+    Other(String),
+    /// Its reply, or what else there is to know.
     Note(String),
 }
 

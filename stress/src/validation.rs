@@ -104,6 +104,7 @@ impl Validator {
             | Entry::Cease
             | Entry::Failed(_)
             | Entry::Fault(_)
+            | Entry::Other(_)
             | Entry::Note(_) => {}
         }
     }
@@ -173,13 +174,15 @@ mod tests {
     use crate::plan::{Moment, Template};
     use crate::shared_memory;
     use crate::trace::{Region, Tracer};
+    use crate::turns;
 
     /// The trace of a lone instance on real files, from its start to its orderly end.
     fn real_trace(plan: &Plan) -> Vec<Entry> {
         let base = tempfile::tempdir().expect("a directory");
         let (directory, past) = (base.path().join("election"), base.path().join("past"));
         let claimed = &shared_memory::map(1).expect("memory")[0];
-        let place = Place { directory: &directory, past: &past, claimed };
+        let turns = turns::Words::new(shared_memory::map(turns::Words::count(1)).expect("memory"));
+        let place = Place { directory: &directory, past: &past, claimed, turns };
         let region = Region::new(shared_memory::map(4096).expect("memory"));
         region.clear(0);
         let mut instance = Instance::start(plan, 0, place, Arc::new(Tracer::new(region)));

@@ -287,7 +287,7 @@ impl fmt::Display for Options {
 }
 
 /// For a shell.
-fn quoted(text: &str) -> Cow<'_, str> {
+pub(super) fn quoted(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-=+:@%".contains(&byte);
     if !text.is_empty() && text.bytes().all(is_plain) {
         text.into()

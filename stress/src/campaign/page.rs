@@ -30,7 +30,7 @@ svg{display:block;width:100%;height:auto;background:var(--panel);border-radius:6
 svg text{font:11px system-ui,sans-serif;fill:var(--ink)}svg .soft{fill:var(--soft)}.soft{color:var(--soft)}
 .bar{fill:var(--bar)}.mark{fill:var(--mark)}.axis{stroke:var(--line)}.quantile{stroke:var(--bad);stroke-dasharray:3 3}
 .rate{fill:none;stroke:var(--bar);stroke-width:1.5}.overlap{fill:var(--bad-soft)}.death{stroke:var(--bad);stroke-width:2}
-.holds{color:var(--good)}.violated,.missed{color:var(--bad)}.inconclusive{color:var(--doubt)}
+.event{fill:var(--panel);stroke:var(--ink)}code{font-size:13px}.holds{color:var(--good)}.violated,.missed{color:var(--bad)}.inconclusive{color:var(--doubt)}
 ";
 
 /// What a page shows beside the report.
@@ -38,8 +38,18 @@ svg text{font:11px system-ui,sans-serif;fill:var(--ink)}svg .soft{fill:var(--sof
 pub(crate) struct Scenes {
     /// Rounds done by the end of each stretch of time, in seconds.
     pub(crate) progress: Vec<(f64, u64)>,
-    /// Violated rounds: the story and the history of each.
-    pub(crate) violations: Vec<(String, String)>,
+    pub(crate) violations: Vec<Violation>,
+}
+
+/// A violated round.
+#[derive(Debug)]
+pub(crate) struct Violation {
+    /// The gravest of what it broke, in words.
+    pub(crate) broken: &'static str,
+    pub(crate) story: String,
+    pub(crate) history: String,
+    /// The command that runs it again.
+    pub(crate) replay: String,
 }
 
 /// The page.
@@ -51,11 +61,12 @@ pub(crate) fn render(report: &Report, scenes: &Scenes) -> String {
     );
     let _ = write!(page, "<h1>{}: <span class=\"{verdict}\">{verdict}</span></h1>", escaped(&report.protocol));
     let _ = write!(page, "<pre>{}</pre><pre>{}</pre>", escaped(&report.to_string()), escaped(&report.command));
-    for (story, history) in &scenes.violations {
+    for Violation { broken, story, history, replay } in &scenes.violations {
         let (first, rest) = story.split_once('\n').unwrap_or((story, ""));
-        let _ = write!(page, "<h2>A violated round</h2><p>{}</p>", escaped(first));
+        let _ = write!(page, "<h2>Violated: {broken}</h2><p>{}</p>", escaped(first));
         lanes::draw(&mut page, history);
         let _ = write!(page, "<details><summary>Its story</summary><pre>{}</pre></details>", escaped(rest));
+        let _ = write!(page, "<p class=soft>Run it again: <code>{}</code></p>", escaped(replay));
     }
     faults(&mut page, report);
     boundaries(&mut page, &report.boundaries.by_boundary);
@@ -75,7 +86,7 @@ fn faults(page: &mut String, report: &Report) {
         return;
     }
     page.push_str("<h2>Faults</h2><table><tr><th>fault<th class=n>happened<th class=n>rounds<th class=n>violated");
-    page.push_str("<th class=n>at most, with 95 %");
+    page.push_str("<th class=n>rate of violations at most, with 95 % confidence");
     for (kind, count) in &report.faults {
         let _ = write!(page, "<tr><td>{}<td class=n>{count}", escaped(kind));
         if let Some(fault) = report.fault_rounds.get(kind) {
@@ -102,7 +113,10 @@ fn boundaries(page: &mut String, by_boundary: &BTreeMap<String, Aimed>) {
     if calls.is_empty() {
         return;
     }
-    page.push_str("<h2>Deaths at the calls of the machine</h2><p class=soft>Before and after each call, by part.</p>");
+    page.push_str(
+        "<h2>Deaths at the calls of the machine</h2><p class=soft>How often an instance died before / after each call, by \
+         the part that it had in the election. –: not in turn yet. 0 of N: nobody came to it in N turns.</p>",
+    );
     page.push_str("<div class=scroll><table><tr><th>call");
     for part in &parts {
         let _ = write!(page, "<th>{part}");
@@ -130,14 +144,6 @@ fn boundaries(page: &mut String, by_boundary: &BTreeMap<String, Aimed>) {
 )]
 fn distribution(page: &mut String, title: &str, spans: Option<&Percentiles>, recorded: &[(u64, u64)]) {
     let Some(Percentiles { p50, p90, p99, max, count }) = spans else { return };
-    let _ = write!(
-        page,
-        "<h2>{title}</h2><p>{count} in all: p50 {}, p90 {}, p99 {}, at most {}</p>",
-        time(*p50),
-        time(*p90),
-        time(*p99),
-        time(*max)
-    );
     let place = |us: f64| (us.max(1.0).log2() * BARS_PER_DOUBLING).floor();
     let mut bars: BTreeMap<u32, u64> = BTreeMap::new();
     for (span_ns, count) in recorded {
@@ -145,6 +151,14 @@ fn distribution(page: &mut String, title: &str, spans: Option<&Percentiles>, rec
     }
     let (Some((&first, _)), Some((&last, _))) = (bars.first_key_value(), bars.last_key_value()) else { return };
     let most = bars.values().copied().max().unwrap_or(1).max(1);
+    let _ = write!(
+        page,
+        "<h2>{title}</h2><p>{count} in all: p50 {}, p90 {}, p99 {}, at most {}; {most} in the highest bar</p>",
+        time(*p50),
+        time(*p90),
+        time(*p99),
+        time(*max)
+    );
     // Room for the labels on both sides of the bars.
     let width = f64::from(WIDTH - 20) / f64::from(last - first + 1);
     let x = |us: f64| 10.0 + (us.max(1.0).log2() * BARS_PER_DOUBLING - f64::from(first)) * width;

@@ -1,14 +1,16 @@
 //! The report of a campaign: for machines as JSON, for people as a few lines.
 
+mod joined;
+
 use std::collections::BTreeMap;
 
 use models::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::Options;
-use super::tally::{Affected, Aimed, Primaries, Tally, Totals, add_aimed};
+use super::tally::{Affected, Aimed, Primaries, Tally, Totals};
 use crate::bound;
-use crate::distribution::{self, Percentiles, float, percentiles, ratio, recorded};
+use crate::distribution::{Percentiles, float, percentiles, ratio, recorded};
 use crate::failover::{Bound, FACTOR_EACH};
 use crate::fault::Kind;
 
@@ -96,6 +98,9 @@ pub(crate) struct Traces {
     pub(crate) followed: u64,
     /// Those that are no path of it.
     pub(crate) mismatched: u64,
+    /// Those of which the end is missing, for want of room.
+    #[serde(default)]
+    pub(crate) cut: u64,
     /// The share of the rounds' time that following them took.
     pub(crate) time_share: f64,
 }
@@ -123,6 +128,7 @@ impl Report {
             boundaries,
             traces,
             trace_mismatches,
+            cut_traces,
             busy_ns,
             waited_ns,
             validation_ns,
@@ -164,6 +170,7 @@ impl Report {
             traces: Traces {
                 followed: traces,
                 mismatched: trace_mismatches,
+                cut: cut_traces,
                 time_share: ratio(validation_ns, busy_ns),
             },
             latency_us: percentiles(latency),
@@ -211,78 +218,6 @@ impl Report {
         self
     }
 
-    /// Joins the reports of a campaign's shards. They must be of one seed, protocol and number of instances.
-    pub(crate) fn merge(reports: &[Self]) -> Result<Self, String> {
-        let [first, rest @ ..] = reports else { return Err("there is no report to merge".into()) };
-        let mut all = first.clone();
-        for report in rest {
-            if (report.seed, &report.protocol, report.registrants) != (first.seed, &first.protocol, first.registrants) {
-                return Err(format!(
-                    "these are not parts of one campaign: {} and {}; give the reports of one seed's shards",
-                    first.command, report.command
-                ));
-            }
-            if report.command == first.command {
-                return Err(format!("the same part twice: {}; give each report once", first.command));
-            }
-            all.add(report);
-        }
-        let joined = |kept: fn(&Self) -> &Vec<(u64, u64)>| distribution::joined(reports.iter().map(kept));
-        let latency = joined(|report| &report.latency_histogram_ns);
-        let failover = joined(|report| &report.failover_histogram_ns);
-        let takeover = joined(|report| &report.takeover_histogram_ns);
-        let wake_up = joined(|report| &report.wake_up_histogram_ns);
-        all.latency_us = percentiles(&latency);
-        all.failover_us = percentiles(&failover);
-        all.failover_bound = Bound::new(&wake_up, &takeover, first.failover_bound.factor);
-        all.latency_histogram_ns = recorded(&latency);
-        all.failover_histogram_ns = recorded(&failover);
-        all.takeover_histogram_ns = recorded(&takeover);
-        all.wake_up_histogram_ns = recorded(&wake_up);
-        Ok(all.concluded())
-    }
-
-    /// Adds what can be added; what follows from it is drawn anew.
-    fn add(&mut self, other: &Self) {
-        self.rounds += other.rounds;
-        self.violated_rounds += other.violated_rounds;
-        self.primaries.zero += other.primaries.zero;
-        self.primaries.one += other.primaries.one;
-        self.primaries.many += other.primaries.many;
-        self.wrong_primary = self.wrong_primary.zip(other.wrong_primary).map(|(one, other)| one + other);
-        let Events { delivered, once, never, many, excused, by_entries } = &other.events;
-        self.events.delivered += delivered;
-        self.events.once += once;
-        self.events.never += never;
-        self.events.many += many;
-        self.events.excused += excused;
-        for (entries, events) in by_entries {
-            *self.events.by_entries.entry(*entries).or_default() += events;
-        }
-        self.failed_instances += other.failed_instances;
-        for (kind, count) in &other.faults {
-            *self.faults.entry(kind.clone()).or_default() += count;
-        }
-        for (kind, fault) in &other.fault_rounds {
-            let entry = self.fault_rounds.entry(kind.clone()).or_insert_with(|| FaultRounds::new(0, 0));
-            *entry = FaultRounds::new(entry.rounds + fault.rounds, entry.violated + fault.violated);
-        }
-        add_aimed(&mut self.boundaries.by_boundary, &other.boundaries.by_boundary);
-        let (before, more) = (float(self.traces.followed), float(other.traces.followed));
-        if before + more > 0.0 {
-            self.traces.time_share =
-                (self.traces.time_share * before + other.traces.time_share * more) / (before + more);
-        }
-        self.traces.followed += other.traces.followed;
-        self.traces.mismatched += other.traces.mismatched;
-        // The parts ran on machines of their own, each at its rate.
-        self.rounds_per_second += other.rounds_per_second;
-        self.rounds_per_second_without_waits += other.rounds_per_second_without_waits;
-        self.floor_rounds_per_second += other.floor_rounds_per_second;
-        self.seconds = self.seconds.max(other.seconds);
-        self.interrupted |= other.interrupted;
-    }
-
     /// One JSON object on a line.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec(self).expect("numbers and strings are JSON");
@@ -324,7 +259,7 @@ mod tests {
     use crate::campaign::tally::Batch;
     use crate::campaign::tests::options;
 
-    fn tally() -> Tally {
+    pub(super) fn tally() -> Tally {
         let mut batch = Batch { latencies_ns: vec![400_000, 500_000, 1_000_000], ..Batch::default() };
         let totals = &mut batch.totals;
         totals.rounds = 3_000;
@@ -389,30 +324,6 @@ mod tests {
         let ending = Ending { seconds: 1.0, interrupted: true };
         insta::assert_snapshot!("violated", Report::new(&options(), &violated, ending));
         insta::assert_snapshot!("nothing", Report::new(&options(), &Tally::new(), ending));
-    }
-
-    #[test]
-    fn merged_parts_are_the_whole() {
-        let part = |shard: &str, seed| {
-            let mut options = options();
-            options.shard = shard.parse().expect("a shard");
-            options.template.seed = seed;
-            options.template.faults = vec![crate::fault::Kind::Kill];
-            let mut tally = tally();
-            tally.totals.faults.insert("kill".into(), u64::from(shard == "1/2"));
-            Report::new(&options, &tally, Ending { seconds: 1.0, interrupted: false })
-        };
-        let (first, second) = (part("1/2", 5), part("2/2", 5));
-        assert_eq!((first.verdict, second.verdict), (Verdict::Holds, Verdict::Inconclusive));
-        let all = Report::merge(&[first.clone(), second.clone()]).expect("two parts");
-        assert_eq!((all.verdict, all.rounds, all.events.once), (Verdict::Holds, 6_000, 18_000));
-        assert_eq!(all.latency_us.map(|spans| spans.count), Some(6));
-        assert!((all.violation_rate_upper_95 - 0.0005).abs() < 1e-9);
-        let json = second.to_json();
-        assert_eq!(serde_json::from_slice::<Report>(&json).expect("its own JSON"), second);
-        assert!(Report::merge(&[first.clone(), first.clone()]).expect_err("twice").contains("the same part twice"));
-        assert!(Report::merge(&[first, part("2/2", 6)]).expect_err("another").contains("not parts of one campaign"));
-        assert!(Report::merge(&[]).is_err());
     }
 
     #[test]

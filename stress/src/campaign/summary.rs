@@ -68,12 +68,13 @@ impl fmt::Display for Report {
         if boundaries.sweep > 0 || !boundaries.by_boundary.is_empty() {
             writeln!(formatter, "  boundaries   {boundaries}")?;
         }
-        let Traces { followed, mismatched, time_share } = traces;
-        if *followed > 0 {
+        let Traces { followed, mismatched, cut, time_share } = traces;
+        if *followed + *cut > 0 {
             let share = time_share * 100.0;
+            let cut = if *cut > 0 { format!(", {cut} too long to be kept whole") } else { String::new() };
             writeln!(
                 formatter,
-                "  traces       {followed} followed by the machine, {mismatched} no path of it ({share:.0} % of the time)"
+                "  traces       {followed} followed by the machine, {mismatched} no path of it{cut} ({share:.0} % of the time)"
             )?;
         }
         for (what, spans) in [("verdict", latency_us), ("failover", failover_us)] {

@@ -65,6 +65,8 @@ pub(crate) struct Totals {
     pub(crate) traces: u64,
     /// Those that are no path of it.
     pub(crate) trace_mismatches: u64,
+    /// Those of which the end is missing, for want of room.
+    pub(crate) cut_traces: u64,
     /// Time spent in rounds, over all jobs, in nanoseconds.
     pub(crate) busy_ns: u64,
     /// The part of it that went by because the plans say so.
@@ -144,6 +146,7 @@ impl Totals {
             boundaries,
             traces,
             trace_mismatches,
+            cut_traces,
             busy_ns,
             waited_ns,
             validation_ns,
@@ -169,6 +172,7 @@ impl Totals {
         add_aimed(&mut self.boundaries, boundaries);
         self.traces += traces;
         self.trace_mismatches += trace_mismatches;
+        self.cut_traces += cut_traces;
         self.busy_ns += busy_ns;
         self.waited_ns += waited_ns;
         self.validation_ns += validation_ns;

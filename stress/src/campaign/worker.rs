@@ -11,6 +11,7 @@ use single_primary::Os;
 use super::shard::Shard;
 use super::tally::Batch;
 use super::wake_up::WakeUp;
+use crate::attempt::Told;
 use crate::clock;
 use crate::exit::Failure;
 use crate::findings::{Findings, Promise};
@@ -21,7 +22,6 @@ use crate::plan::{Plan, Template};
 use crate::process;
 use crate::round::{Ended, Ran, Rig, Started};
 use crate::shared_memory;
-use crate::story;
 
 /// So many rounds go by between two of bare processes.
 const FLOOR_EVERY: u64 = 8;
@@ -44,10 +44,8 @@ pub(crate) enum Message {
     Violation {
         /// The gravest of the promises that it broke.
         promise: Promise,
-        /// What happened in it, for those who read.
-        story: String,
-        /// What its instances did and believed.
-        history: String,
+        /// What happened in it.
+        told: Told,
         /// Where its files are.
         kept: PathBuf,
     },
@@ -139,7 +137,9 @@ impl Worker {
         drop(Os::new(single_primary::Options::new(base).paths()));
         // They take turns: while the processes of one round run, those of the next are made. What rounds left is counted
         // many at a time: each fork has the worker copy every page that it writes to next, so it writes between as few.
-        let bases: Vec<_> = (0..RIGS).map(|rig| PathBuf::from(format!("{}-{rig}", base.display()))).collect();
+        // With faults there is one round at a time.
+        let count = if rounds.template.faults.is_empty() { RIGS } else { 1 };
+        let bases: Vec<_> = (0..count).map(|rig| PathBuf::from(format!("{}-{rig}", base.display()))).collect();
         let all = Rig::several(&bases, rounds.template.instances_max())?;
         let mut rigs = all.iter().cycle();
         let wake_up = WakeUp::new().map_err(Failure::environment("shared memory", "mmap", "free some memory"))?;
@@ -218,18 +218,27 @@ impl Worker {
             && shared.violated[promise as usize].fetch_add(1, Ordering::Relaxed) < KEPT_MAX
         {
             let kept = rounds.keep.join(format!("{}-{}", plan.seed, plan.round));
-            let story = story::tell(plan, &ran, rig.regions(), &findings);
-            let history = history::of(plan, &ran, rig.regions(), None);
-            kept::keep(&kept, plan, rig, promise, &story, &history)?;
-            let history = String::from_utf8_lossy(&history).into_owned();
-            self.send(&Message::Violation { promise, story, history, kept }).map_err(heard())?;
+            let told = Told::new(plan, &ran, rig, &findings);
+            kept::keep(&kept, plan, rig, promise, &told)?;
+            self.send(&Message::Violation { promise, told, kept }).map_err(heard())?;
         }
         rig.clean()
     }
 
     /// Adds a round to the batch, and says what is wrong with it.
     fn count(&mut self, ran: &Ran) -> Findings {
-        let Ran { released_ns, evidence, faults, validation_ns, mismatches, traces, boundaries, waited_ns } = ran;
+        let Ran {
+            released_ns,
+            evidence,
+            faults,
+            validation_ns,
+            mismatches,
+            traces,
+            cut_traces,
+            boundaries,
+            waited_ns,
+            acts: _,
+        } = ran;
         let count = judge::count(evidence);
         let findings = Findings::new(evidence, &count, mismatches);
         let Batch { totals, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns: _ } = &mut self.batch;
@@ -251,6 +260,7 @@ impl Worker {
             affected.violated += u64::from(!findings.is_empty());
         }
         totals.traces += traces;
+        totals.cut_traces += cut_traces;
         totals.trace_mismatches += mismatches.len() as u64;
         totals.validation_ns += validation_ns;
         totals.waited_ns += waited_ns;

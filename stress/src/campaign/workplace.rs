@@ -1,6 +1,7 @@
 //! The directory in which a campaign's elections take place, and what earlier campaigns left there when they were killed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -38,7 +39,7 @@ impl Workplace {
 
 impl Drop for Workplace {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        if let Err(error) = remove(&self.path) {
             eprintln!("warning: {}: removing the campaign's files: {error}; remove it by hand", self.path.display());
         }
     }
@@ -68,7 +69,29 @@ fn clean(parent: &Path) -> std::io::Result<()> {
             Some(age < std::time::Duration::from_secs(1))
         };
         if !is_young().unwrap_or(true) && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = remove(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Removes a directory, also what a fault has made unwritable in it.
+fn remove(directory: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            open_up(directory)?;
+            fs::remove_dir_all(directory)
+        }
+        removed => removed,
+    }
+}
+
+fn open_up(directory: &Path) -> std::io::Result<()> {
+    fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
         }
     }
     Ok(())
@@ -83,7 +106,8 @@ mod tests {
         let parent = tempfile::tempdir().expect("a directory");
         let long_ago = std::time::SystemTime::now() - std::time::Duration::from_mins(1);
         let dead = parent.path().join(format!("{PREFIX}dead"));
-        fs::create_dir_all(dead.join("0/election")).expect("a directory");
+        fs::create_dir_all(dead.join("0/election/seats")).expect("a directory");
+        fs::set_permissions(dead.join("0/election"), Permissions::from_mode(0o500)).expect("it is ours");
         File::open(&dead).and_then(|file| file.set_modified(long_ago)).expect("an old directory");
         let other = parent.path().join("other");
         fs::create_dir(&other).expect("a directory");

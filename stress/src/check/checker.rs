@@ -1,10 +1,12 @@
 //! What a history must keep, round by round. Only one round is held at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::LINE_BYTES_MAX;
+use super::round::{Begun, Elected, Event, Round, Tenure, Wrong};
 use crate::distribution::histogram;
 use crate::failover::Bound;
 use crate::history::{Line, What};
@@ -21,6 +23,8 @@ pub(super) struct Checker {
     takeovers: Spans,
     checked: Checked,
     round: Option<Round>,
+    /// Whether a line since the last round was unreadable: it may be the first one of the next.
+    is_damaged: bool,
     ended: BTreeSet<u64>,
 }
 
@@ -40,22 +44,6 @@ pub(super) struct Checked {
     pub(super) findings: Vec<String>,
 }
 
-#[derive(Debug, Default)]
-struct Round {
-    number: u64,
-    first_line: u64,
-    last_ns: u64,
-    open: HashMap<String, Begun>,
-    tenures: Vec<Tenure>,
-    /// The lines at which each event was delivered first, and logged.
-    events: BTreeMap<String, Event>,
-    elected: Vec<(u64, String, Vec<String>, u64)>,
-    gone: HashMap<String, u64>,
-    /// When each instance first knew that another is primary.
-    follows: HashMap<String, u64>,
-    died: HashSet<String>,
-}
-
 /// Spans of nanoseconds, however many there are.
 #[derive(Debug)]
 struct Spans(Histogram<u64>);
@@ -70,27 +58,6 @@ impl Spans {
     fn record(&mut self, span_ns: u64) {
         self.0.saturating_record(span_ns.max(1));
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Begun {
-    term: u64,
-    at_ns: u64,
-    line: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Tenure {
-    instance: String,
-    begun: Begun,
-    until_ns: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Event {
-    delivered: Option<u64>,
-    logged: Vec<u64>,
-    excused: bool,
 }
 
 impl Checker {
@@ -109,7 +76,15 @@ impl Checker {
         let line: Line = match serde_json::from_slice(text) {
             Ok(line) => line,
             Err(error) => {
-                let cut = if text.ends_with(b"\n") { "" } else { ", and ends within the line" };
+                let cut = match text {
+                    [.., b'\n'] => "",
+                    _ if text.len() == LINE_BYTES_MAX => ", and longer than any",
+                    _ => ", and ends within the line",
+                };
+                match &mut self.round {
+                    Some(round) => round.is_damaged = true,
+                    None => self.is_damaged = true,
+                }
                 return self.doubt(format!("line {number}: not a line of a history{cut}: {error}"));
             }
         };
@@ -125,8 +100,8 @@ impl Checker {
         if self.ended.contains(&line.round) {
             return self.doubt(format!("line {number}: round {} goes on after its end", line.round));
         }
-        let round =
-            self.round.get_or_insert_with(|| Round { number: line.round, first_line: number, ..Round::default() });
+        let is_damaged = &mut self.is_damaged;
+        let round = self.round.get_or_insert_with(|| Round::new(line.round, number, std::mem::take(is_damaged)));
         round.last_ns = round.last_ns.max(line.at_ns);
         if line.what == What::End {
             self.ended.insert(line.round);
@@ -135,8 +110,12 @@ impl Checker {
             }
         } else if let What::WakeUp { span_ns } = line.what {
             self.floor.record(span_ns);
-        } else if let Some(violation) = round.take(line, number) {
-            self.violation(violation);
+        } else {
+            match round.take(line, number) {
+                Some(Wrong::Promise(violation)) => self.violation(|| violation),
+                Some(Wrong::Order(doubt)) => self.doubt(doubt),
+                None => {}
+            }
         }
     }
 
@@ -154,22 +133,20 @@ impl Checker {
         }
         let bound = Bound::new(&self.floor.0, &self.takeovers.0, self.factor);
         if bound.is_broken() {
-            self.violation(format!("failover after a death: {bound}"));
+            self.violation(|| format!("failover after a death: {bound}"));
         }
         self.checked.failover = bound;
         self.checked
     }
 
     /// Judges a round. Where part of it is missing, so may be an entry or the end of a tenure.
-    fn judge(&mut self, mut round: Round, is_whole: bool) {
+    fn judge(&mut self, mut round: Round, has_end: bool) {
         self.checked.rounds += 1;
         let number = round.number;
-        let last_ns = round.last_ns;
-        for (instance, begun) in std::mem::take(&mut round.open) {
-            // Without an end in a whole round, it lasted as long as the round. Else nobody knows, and it proves nothing.
-            let until_ns = if is_whole { last_ns } else { begun.at_ns };
-            round.tenures.push(Tenure { instance, begun, until_ns });
-        }
+        let is_whole = has_end && !round.is_damaged;
+        round.close_all(is_whole);
+        let elected: HashSet<(u64, &str)> =
+            round.elected.iter().map(|elected| (elected.term, elected.primary.as_str())).collect();
         round.tenures.sort_by_key(|tenure| tenure.begun.at_ns);
         self.checked.tenures += round.tenures.len() as u64;
         let mut longest: Option<&Tenure> = None;
@@ -179,17 +156,19 @@ impl Checker {
             if let Some(before) = longest {
                 let (other, other_line) = (&before.instance, before.begun.line);
                 if before.until_ns > at_ns && other != &tenure.instance {
-                    let overlap_us = (before.until_ns.min(tenure.until_ns) - at_ns) / 1000;
-                    self.violation(format!(
-                        "line {line}: round {number}: {} believes that it is primary while {other} (line {other_line}) does, for {overlap_us} µs",
+                    let overlap = in_words(before.until_ns.min(tenure.until_ns).saturating_sub(at_ns));
+                    self.violation(|| format!(
+                        "line {line}: round {number}: {} believes that it is primary while {other} (line {other_line}) does, for {overlap}",
                         tenure.instance
                     ));
                 }
                 if term != 0 && term <= before.begun.term {
-                    self.violation(format!(
-                        "line {line}: round {number}: term {term} follows term {} (line {other_line}): terms rise",
-                        before.begun.term
-                    ));
+                    self.violation(|| {
+                        format!(
+                            "line {line}: round {number}: term {term} follows term {} (line {other_line}): terms rise",
+                            before.begun.term
+                        )
+                    });
                 }
                 if let Some(gap_ns) = at_ns.checked_sub(before.until_ns)
                     && round.died.contains(other)
@@ -199,21 +178,20 @@ impl Checker {
                 }
                 let gap_ns = at_ns.saturating_sub(before.until_ns);
                 if self.failover_max_ns.is_some_and(|max_ns| gap_ns > max_ns) {
-                    self.violation(format!(
-                        "line {line}: round {number}: {} µs passed since the tenure of {other} (line {other_line}) ended",
-                        gap_ns / 1000
+                    self.violation(|| format!(
+                        "line {line}: round {number}: {} passed since the tenure of {other} (line {other_line}) ended",
+                        in_words(gap_ns)
                     ));
                 }
             }
-            let elected = |(elected_term, primary, ..): &&(u64, String, Vec<String>, u64)| {
-                *elected_term == term && *primary == tenure.instance
-            };
             // The elections stand behind the tenures: of a round that is cut, some of them may be missing.
-            if is_whole && !round.elected.is_empty() && !round.elected.iter().any(|one| elected(&one)) {
-                self.violation(format!(
-                    "line {line}: round {number}: {} is primary of term {term}, to which it was not elected",
-                    tenure.instance
-                ));
+            if is_whole && !elected.is_empty() && !elected.contains(&(term, tenure.instance.as_str())) {
+                self.violation(|| {
+                    format!(
+                        "line {line}: round {number}: {} is primary of term {term}, to which it was not elected",
+                        tenure.instance
+                    )
+                });
             }
             if longest.is_none_or(|before| before.until_ns <= tenure.until_ns) {
                 longest = Some(tenure);
@@ -222,9 +200,9 @@ impl Checker {
         for gap_ns in takeovers {
             self.takeovers.record(gap_ns);
         }
-        for (term, primary, candidates, line) in &round.elected {
+        for Elected { term, primary, candidates, line } in &round.elected {
             if candidates.iter().min() != Some(primary) {
-                self.violation(format!(
+                self.violation(|| format!(
                     "line {line}: round {number}: {primary} is elected in term {term}, but is not the smallest candidate"
                 ));
             }
@@ -233,76 +211,39 @@ impl Checker {
         for (event, Event { delivered, logged, excused }) in &round.events {
             match (&logged[..], delivered) {
                 ([], Some(line)) if is_whole && !excused => {
-                    self.violation(format!("line {line}: round {number}: {event} was delivered and has no entry"));
+                    self.violation(|| format!("line {line}: round {number}: {event} was delivered and has no entry"));
                 }
-                ([first, second, ..], _) => self.violation(format!(
-                    "line {second}: round {number}: {event} has {} entries, the first at line {first}",
-                    logged.len()
-                )),
+                ([first, second, ..], _) => self.violation(|| {
+                    format!(
+                        "line {second}: round {number}: {event} has {} entries, the first at line {first}",
+                        logged.len()
+                    )
+                }),
                 _ => {}
             }
         }
     }
 
-    fn violation(&mut self, text: String) {
+    fn violation(&mut self, text: impl FnOnce() -> String) {
         self.checked.violations += 1;
         self.find(text);
     }
 
     fn doubt(&mut self, text: String) {
         self.checked.doubts += 1;
-        self.find(text);
+        self.find(|| text);
     }
 
-    fn find(&mut self, text: String) {
+    fn find(&mut self, text: impl FnOnce() -> String) {
         if self.checked.findings.len() < FINDINGS_MAX {
-            self.checked.findings.push(text);
+            self.checked.findings.push(text());
         }
     }
 }
 
-impl Round {
-    /// Takes a line in; what is wrong with it by itself.
-    fn take(&mut self, line: Line, number: u64) -> Option<String> {
-        let Line { round, at_ns, what } = line;
-        match what {
-            What::Believe { instance, term } => {
-                if let Some(line) = self.gone.get(&instance) {
-                    return Some(format!(
-                        "line {number}: round {round}: {instance} believes that it is primary after its end (line {line})"
-                    ));
-                }
-                self.open.insert(instance, Begun { term, at_ns, line: number });
-            }
-            What::Cease { instance } => self.close(instance, at_ns),
-            What::Follow { instance } => {
-                self.follows.entry(instance).or_insert(at_ns);
-            }
-            What::Die { instance } => {
-                self.died.insert(instance.clone());
-                self.gone.insert(instance.clone(), number);
-                self.close(instance, at_ns);
-            }
-            What::Leave { instance } | What::Fail { instance, .. } => {
-                self.gone.insert(instance.clone(), number);
-                self.close(instance, at_ns);
-            }
-            What::Deliver { event, .. } => {
-                self.events.entry(event).or_default().delivered.get_or_insert(number);
-            }
-            What::Log { event, .. } => self.events.entry(event).or_default().logged.push(number),
-            What::Excuse { event, .. } => self.events.entry(event).or_default().excused = true,
-            What::Elect { term, primary, candidates } => self.elected.push((term, primary, candidates, number)),
-            What::WakeUp { .. } | What::End => {}
-        }
-        None
-    }
-
-    fn close(&mut self, instance: String, until_ns: u64) {
-        if let Some(begun) = self.open.remove(&instance) {
-            self.tenures.push(Tenure { instance, begun, until_ns });
-        }
-    }
+/// Whole microseconds, or nanoseconds where there are none.
+fn in_words(span_ns: u64) -> String {
+    if span_ns < 1000 { format!("{span_ns} ns") } else { format!("{} µs", span_ns / 1000) }
 }
 
 #[cfg(test)]
@@ -344,14 +285,18 @@ mod tests {
             assert_eq!((violations, doubts), expected, "{to}: {found}");
             assert!(found.contains(finding), "{found}");
         };
-        let overlap = "line 7: round 1: b believes that it is primary while a (line 3) does, for 0 µs";
+        let overlap = "line 7: round 1: b believes that it is primary while a (line 3) does, for 1 ns";
         check("\"at_ns\":21", "\"at_ns\":19", (1, 0), overlap);
         check("\"log\"", "\"deliver\"", (1, 0), "line 4: round 1: e was delivered and has no entry");
         check("\"deliver\"", "\"log\"", (1, 0), "line 5: round 1: e has 2 entries, the first at line 4");
         check("\"instance\":\"b\",\"term\":2", "\"instance\":\"b\",\"term\":1", (2, 0), "term 1 follows term 1");
         check("[\"b\",\"a\"]", "[\"b\",\"a\",\"0\"]", (1, 0), "line 1: round 1: a is elected in term 1, but is not");
         check("\"primary\":\"b\"", "\"primary\":\"c\"", (2, 0), "to which it was not elected");
-        check("\"at_ns\":21", "\"at_ns\":2100021", (1, 0), "2100 µs passed since the tenure of a");
+        let end = |from: u64, until: u64| {
+            let believe = format!("{from},\"what\":\"believe\",\"instance\":\"b\",\"term\":2}}");
+            format!("{believe}\n{{\"round\":1,\"at_ns\":{until},\"what\":\"leave\"")
+        };
+        check(&end(21, 30), &end(2_100_021, 2_100_030), (1, 0), "2100 µs passed since the tenure of a");
         check("\"believe\",\"instance\":\"b\"", "\"believe\",\"instance\":\"a\"", (1, 0), "after its end (line 6)");
     }
 
@@ -386,6 +331,20 @@ mod tests {
         assert!(finding.contains("line 4: the history ends before round 1 (from line 1 on) does"), "{finding}");
         let (violations, doubts, _) = check("");
         assert_eq!((violations, doubts), (0, 1), "nothing was exercised");
+        let (violations, doubts, finding) = check(&GOOD.replace("\"at_ns\":12", "\"at_ns\":\"12\""));
+        assert_eq!((violations, doubts), (0, 1), "the entry may stand on the line that cannot be read");
+        assert!(finding.contains("line 5: not a line of a history"), "{finding}");
+        let (violations, doubts, finding) = check(&GOOD.replace("\"at_ns\":20", "\"at_ns\":2"));
+        assert_eq!((violations, doubts), (0, 1), "{finding}");
+        assert!(finding.contains("line 6: round 1: the tenure of a (line 3) ends 8 ns before it begins"), "{finding}");
+        let (violations, doubts, finding) = check(&GOOD.replace("die", "cease").replacen("believe", "follow", 1));
+        assert_eq!((violations, doubts), (0, 1), "{finding}");
+        let unexplained = GOOD.replace("\"log\",\"instance\":\"a\"", "\"excuse\",\"why\":\" \"");
+        assert_eq!(check(&unexplained).2, "line 5: round 1: e is excused without a reason");
+        let again = "{\"round\":1,\"at_ns\":13,\"what\":\"believe\",\"instance\":\"a\",\"term\":9}\n";
+        let (end, rest) = GOOD.split_at(GOOD.find("{\"round\":1,\"at_ns\":20").expect("it is there"));
+        let (violations, ..) = check(&format!("{end}{again}{}", rest.replace("\"at_ns\":21", "\"at_ns\":11")));
+        assert!(violations > 0, "who believes anew has believed before");
         let excused = GOOD.replace("\"log\",\"instance\":\"a\"", "\"excuse\",\"why\":\"died\"");
         assert_eq!(check(&excused), (0, 0, String::new()));
     }

@@ -20,6 +20,7 @@ const FAILED: u8 = 10;
 const NOTE: u8 = 11;
 const FAULT: u8 = 12;
 const RECORDED: u8 = 13;
+const OTHER: u8 = 14;
 
 /// Appends the entry's payload, and returns its kind.
 pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) -> u8 {
@@ -56,6 +57,10 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) -> u8 {
         Entry::Fault(kind) => {
             to.extend(kind.as_bytes());
             FAULT
+        }
+        Entry::Other(call) => {
+            to.extend(call.as_bytes());
+            OTHER
         }
         Entry::Note(note) => {
             to.extend(note.as_bytes());
@@ -196,6 +201,7 @@ pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Entry> {
         CEASE => Entry::Cease,
         FAILED => Entry::Failed(String::from_utf8_lossy(rest.all()).into()),
         FAULT => Entry::Fault(String::from_utf8_lossy(rest.all()).into()),
+        OTHER => Entry::Other(String::from_utf8_lossy(rest.all()).into()),
         NOTE => Entry::Note(String::from_utf8_lossy(rest.all()).into()),
         _ => return None,
     };

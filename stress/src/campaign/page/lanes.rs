@@ -18,6 +18,7 @@ struct Scene {
     /// By lane: from when until when.
     tenures: Vec<(usize, u64, u64)>,
     entries: Vec<(usize, u64, String)>,
+    deliveries: Vec<(usize, u64, String)>,
     deaths: Vec<(usize, u64)>,
 }
 
@@ -74,6 +75,15 @@ pub(super) fn draw(page: &mut String, history: &str) {
         let _ =
             write!(page, "<path class=death d=\"M{:.1} {top}l8 14m0 -14l-8 14\"><title>dies</title></path>", at - 4.0);
     }
+    for (lane, at_ns, event) in &scene.deliveries {
+        let _ = write!(
+            page,
+            "<circle class=event cx=\"{:.1}\" cy=\"{}\" r=\"3\"><title>receives {}</title></circle>",
+            x(*at_ns),
+            top(*lane) + 7,
+            escaped(event)
+        );
+    }
     for (lane, at_ns, event) in &scene.entries {
         let _ = write!(
             page,
@@ -88,9 +98,9 @@ pub(super) fn draw(page: &mut String, history: &str) {
     let _ =
         write!(page, "<text class=soft x=\"{}\" y=\"{}\" text-anchor=\"end\">{end}</text>", WIDTH - 10, height + 13);
     page.push_str(
-        "</svg></div><p class=soft>Bars: believes that it is primary. Dots: entries in the log. Crosses: deaths.",
+        "</svg></div><p class=soft>Bars: believes that it is primary. Rings: receives an event. Dots: entries in the log. \
+         Crosses: deaths. Shaded: several primaries at once.</p>",
     );
-    page.push_str(" Shaded: several primaries at once.</p>");
 }
 
 impl Scene {
@@ -117,7 +127,8 @@ impl Scene {
             match what {
                 What::Believe { .. } => open_since[lane] = Some(*at_ns),
                 What::Log { event, .. } => scene.entries.push((lane, *at_ns, event.clone())),
-                What::Follow { .. } | What::Deliver { .. } => {}
+                What::Deliver { event, .. } => scene.deliveries.push((lane, *at_ns, event.clone())),
+                What::Follow { .. } => {}
                 _ => scene.tenures.extend(open_since[lane].take().map(|since| (lane, since, *at_ns))),
             }
             if matches!(what, What::Die { .. }) {
