@@ -24,10 +24,10 @@ use crate::round::{Ended, Ran, Rig, Started};
 use crate::shared_memory;
 
 /// So many rounds go by between two of bare processes.
-const FLOOR_EVERY: u64 = 8;
+const FLOOR_EVERY: usize = 8;
 
 /// How many rounds a worker can have under way or not counted yet.
-const RIGS: usize = FLOOR_EVERY as usize + 1;
+const RIGS: usize = FLOOR_EVERY + 1;
 
 /// How often a worker tells what came of its rounds.
 const TELL_NS: u64 = 100_000_000;
@@ -145,7 +145,7 @@ impl Worker {
         let wake_up = WakeUp::new().map_err(Failure::environment("shared memory", "mmap", "free some memory"))?;
         let mut stages = Stages::default();
         let mut begun_ns = clock::now_ns();
-        let mut taken = 0;
+        let mut taken = 0_usize;
         while shared.stop.load(Ordering::Relaxed) == 0 {
             let round = rounds.shard.number(shared.next_round.fetch_add(1, Ordering::Relaxed));
             if round >= rounds.end {
