@@ -314,16 +314,17 @@ pub(crate) mod tests {
             20 => string().prop_map(|text| format!("\"{text}\"")),
             20 => select(SCALARS).prop_map(str::to_owned),
             1 => select(ODD_SCALARS).prop_map(str::to_owned),
-        ];
+        ]
+        .boxed();
         let object = move |value: BoxedStrategy<String>| {
-            let entry =
-                (space(), string(), space(), space(), value).prop_map(|(before, key, behind, between, value)| {
-                    format!("{before}\"{key}\"{behind}:{between}{value}")
-                });
+            let key = prop_oneof![5 => select(&["a", "b", "id"][..]).prop_map(str::to_owned), 1 => string()];
+            let entry = (space(), key, space(), space(), value).prop_map(|(before, key, behind, between, value)| {
+                format!("{before}\"{key}\"{behind}:{between}{value}")
+            });
             (prop::collection::vec(entry, 0..4), space())
                 .prop_map(|(entries, end)| format!("{{{}{end}}}", entries.join(",")))
         };
-        let value = scalar.prop_recursive(4, 40, 4, move |value| {
+        let value = scalar.clone().prop_recursive(4, 40, 4, move |value| {
             let array = (prop::collection::vec(value.clone(), 0..4), space())
                 .prop_map(|(values, end)| format!("[{}{end}]", values.join(",")));
             prop_oneof![1 => array, 2 => object(value.boxed())]
@@ -331,7 +332,7 @@ pub(crate) mod tests {
         // Most of them name an event, as entries do.
         let line = prop_oneof![
             1 => value.clone(),
-            3 => (object(value.clone().boxed()), value).prop_map(|(line, event)| {
+            3 => (object(value.clone().boxed()), prop_oneof![2 => scalar, 1 => value]).prop_map(|(line, event)| {
                 let rest = line.trim_start_matches('{');
                 format!("{{\"id\":{event}{}{rest}", if rest == "}" { "" } else { "," })
             }),
