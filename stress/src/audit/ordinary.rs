@@ -36,6 +36,7 @@ impl Event {
         Self((place.end as u64) << u32::BITS | place.start as u64)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "each half is a place in a block")]
     fn place(self) -> Option<Range<usize>> {
         let (begin, end) = (self.0 as u32 as usize, (self.0 >> u32::BITS) as usize);
         (begin <= end).then_some(begin..end)

@@ -1,7 +1,7 @@
 //! Events by their fingerprints, in a table whose size follows their number closely.
 //!
 //! It is made for logs in which most events are new: an event is looked for in one line of the processor's cache, and one
-//! that is not there is put where the last one was put, with no gap between them.
+//! that is not there is put behind those that are, with no gap between them.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub(crate) struct Account {
 
 /// A table of events, in leaves of equal size. Which leaf an event is in is told by the leading bits of its fingerprint;
 /// a leaf that is full is split by the next bit (extendible hashing). So nothing is ever held twice, and leaves are
-/// between half and wholly full: an event takes some 25 bytes.
+/// between half and wholly full: an event takes some 27 bytes.
 #[derive(Debug)]
 pub(crate) struct Table {
     leaves: Leaves,
@@ -114,11 +114,11 @@ impl Table {
 
     /// Has the memory of these events fetched, all at once, so that looking for one after the other waits for none.
     pub(crate) fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
-        let mut numbers = [0; FETCHED];
-        let numbers_of_these = numbers.iter_mut().zip(fingerprints).map(|(number, fingerprint)| {
+        let (mut numbers, mut count) = ([0; FETCHED], 0);
+        for (number, fingerprint) in numbers.iter_mut().zip(fingerprints) {
             *number = self.leaf_of(fingerprint);
-        });
-        let count = numbers_of_these.count();
+            count += 1;
+        }
         let glances = numbers[..count].iter().map(|&number| self.leaves.at(number).used);
         std::hint::black_box(glances.fold(0, std::ops::BitXor::bitxor));
     }
@@ -137,6 +137,7 @@ impl Table {
 }
 
 /// The leading bits of a fingerprint.
+#[expect(clippy::cast_possible_truncation, reason = "no more bits are taken than leaves are told apart by")]
 fn leading(fingerprint: Fingerprint, bits: u32) -> usize {
     let leading = (fingerprint >> (Slot::FINGERPRINT_BITS - u64::BITS)) as u64;
     // In two steps, for there may be none.
@@ -230,6 +231,7 @@ impl Leaf {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the rest of it is compared elsewhere")]
 fn tag_of(fingerprint: Fingerprint) -> u16 {
     fingerprint as u16
 }
@@ -258,11 +260,16 @@ impl Slot {
     }
 
     fn line(self) -> u64 {
-        (self.0 as u64 >> Self::ENTRIES_BITS) & Self::LINE_MAX
+        self.lower() >> Self::ENTRIES_BITS & Self::LINE_MAX
     }
 
     fn entries(self) -> u64 {
-        self.0 as u64 & Self::ENTRIES_MAX
+        self.lower() & Self::ENTRIES_MAX
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the fingerprint is left out")]
+    fn lower(self) -> u64 {
+        self.0 as u64
     }
 }
 

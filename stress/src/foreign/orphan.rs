@@ -1,7 +1,5 @@
 //! What a registrant started outside its process group and left behind: it ends with the round, too.
 
-use std::path::Path;
-
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{adopt, end};
 
@@ -11,7 +9,7 @@ pub(crate) fn adopt() {}
 
 /// Ends them.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn end(_of: Option<&Path>) {}
+pub(crate) fn end(_of: Option<&std::path::Path>) {}
 
 #[cfg(target_os = "linux")]
 mod linux {
