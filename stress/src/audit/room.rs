@@ -4,7 +4,7 @@
 /// Room for so many, in large pages where the system has them to give: with small ones, much of the time would go into
 /// finding each page. It changes nothing but the speed.
 pub(crate) fn room_for<T>(count: usize) -> Vec<T> {
-    let room = Vec::with_capacity(count);
+    let room = Vec::<T>::with_capacity(count);
     #[cfg(target_os = "linux")]
     take_large_pages(room.as_ptr().cast_mut().cast(), count * size_of::<T>());
     room
