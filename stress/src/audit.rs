@@ -8,6 +8,7 @@ mod naming;
 mod ordinary;
 mod reading;
 mod report;
+mod room;
 mod scan;
 mod source;
 mod special;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use self::batch::{Finder, Fingerprints};
+use self::floor::{Floor, Taken};
 use self::key::KeyPath;
 pub(crate) use self::reading::reading_of;
 use self::report::{Read, Report, Speed};
@@ -52,7 +54,7 @@ pub(crate) struct Arguments {
     /// Write the report as one JSON object to this file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     export_json: Option<PathBuf>,
-    /// Measure as well how fast `serde_json` alone parses the same lines to the same field
+    /// Measure as well how fast `serde_json` alone parses the same lines to the same field, in turns with the audit
     #[arg(long, requires = "key")]
     floor: bool,
 }
@@ -76,13 +78,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         return Err(Failure::Usage("--floor reads the log twice; give it as a file".into()));
     }
     let interrupt = flag_of_signals()?;
+    let mut floor = match (arguments.floor, &arguments.key) {
+        (true, Some(path)) => Some(Floor::open(&arguments.log, path, &interrupt).map_err(unreadable(&arguments.log))?),
+        _ => None,
+    };
     let (begun, processor) = (Instant::now(), processor_time());
-    let mut report = audit(arguments, &finder, &interrupt)?;
-    report.speed = Speed::new(report.lines, begun.elapsed(), processor_time().saturating_sub(processor));
-    if let (true, Some(path)) = (arguments.floor && !report.interrupted, &arguments.key) {
-        let floor = floor::measure(&arguments.log, path, &interrupt).map_err(unreadable(&arguments.log))?;
-        report.speed = report.speed.beside(floor);
-    }
+    let mut report = audit(arguments, &finder, floor.as_mut(), &interrupt)?;
+    let all =
+        Taken { lines: report.lines, time: begun.elapsed(), processor: processor_time().saturating_sub(processor) };
+    report.speed = Speed::new(all, floor.map(|floor| floor.taken).filter(|_| !report.interrupted));
     eprint!("{report}");
     if let Some(target) = &arguments.export_json {
         export::json(target, &report)?;
@@ -90,7 +94,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     Ok(report.verdict.into())
 }
 
-fn audit(arguments: &Arguments, finder: &Finder, interrupt: &AtomicBool) -> Result<Report, Failure> {
+fn audit(
+    arguments: &Arguments,
+    finder: &Finder,
+    mut floor: Option<&mut Floor<'_>>,
+    interrupt: &AtomicBool,
+) -> Result<Report, Failure> {
     let Arguments { log, expect, events: list, .. } = arguments;
     let fingerprints = Fingerprints::random();
     let mut tally = Tally::new(*expect);
@@ -98,25 +107,29 @@ fn audit(arguments: &Arguments, finder: &Finder, interrupt: &AtomicBool) -> Resu
         if is_standard_input(list) && is_standard_input(log) {
             return Err(Failure::Usage("only one of the log and --events can be standard input".into()));
         }
-        let source = source::open(list, "the list", interrupt).map_err(unreadable(list))?;
-        scan::scan(source, &Finder::Line, fingerprints, interrupt, |batch| tally.list(batch))
-            .map_err(unreadable(list))?;
+        let source = source::open(list, Some("the list"), interrupt).map_err(unreadable(list))?;
+        scan::scan(source, &Finder::Line, &fingerprints, interrupt, |batch| {
+            tally.list(batch);
+            Ok(())
+        })
+        .map_err(unreadable(list))?;
         tally.end_list();
     }
     let mut read = Read::default();
-    let source = source::open(log, "the log", interrupt).map_err(unreadable(log))?;
-    scan::scan(source, finder, fingerprints, interrupt, |batch| {
+    let source = source::open(log, Some("the log"), interrupt).map_err(unreadable(log))?;
+    scan::scan(source, finder, &fingerprints, interrupt, |batch| {
         tally.count(batch);
         read.passed_over.add(batch);
         read.torn_tail = batch.torn;
+        floor.as_mut().map_or(Ok(()), |floor| floor.step())
     })
     .map_err(unreadable(log))?;
     read.interrupted = interrupt.load(Ordering::Relaxed);
     let mut counts = tally.finish();
     let Counts { fewer, missing, .. } = &mut counts;
-    naming::name(fewer, log, finder, fingerprints, interrupt).map_err(unreadable(log))?;
+    naming::name(fewer, log, finder, &fingerprints, interrupt).map_err(unreadable(log))?;
     if let Some(list) = list {
-        naming::name(missing, list, &Finder::Line, fingerprints, interrupt).map_err(unreadable(list))?;
+        naming::name(missing, list, &Finder::Line, &fingerprints, interrupt).map_err(unreadable(list))?;
     }
     let name = if is_standard_input(log) { "standard input".to_owned() } else { log.display().to_string() };
     Ok(Report::new(name, *expect, counts, read))

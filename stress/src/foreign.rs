@@ -6,6 +6,7 @@ mod ground;
 mod judge;
 mod kept;
 mod load;
+mod orphan;
 mod program;
 mod registrant;
 mod replay;
@@ -156,8 +157,10 @@ pub(crate) fn run(arguments: &Arguments, common: Common) -> Result<Exit, Failure
     let begun = Instant::now();
     let tally = {
         let _load = settings.faults.contains(&Fault::Load).then(Load::start);
-        gather(&settings, base.path(), &keep)?
+        gather(&settings, base.path(), &keep)
     };
+    orphan::end(None);
+    let tally = tally?;
     let seconds = begun.elapsed().as_secs_f64();
     let floor = if arguments.floor { Some(floor::rounds_per_second(&settings, base.path())?) } else { None };
     let interrupted = settings.conditions.interrupt.load(Ordering::Relaxed);
@@ -335,7 +338,10 @@ impl Conditions {
     fn run(&self, plan: &Plan, base: &Path) -> Result<Option<(Ground, round::Ran)>, Failure> {
         let failure = Failure::environment(base.display(), "mkdir", FREE_SPACE);
         let ground = Ground::new(base, &format!("{}-{:08x}", plan.round, fastrand::u32(..))).map_err(failure)?;
-        match round::run(plan, self, &ground) {
+        orphan::adopt();
+        let ran = round::run(plan, self, &ground);
+        orphan::end(Some(ground.place().directory));
+        match ran {
             Err(_) if self.interrupt.load(Ordering::Relaxed) => clear(&ground, base).map(|()| None),
             ran => Ok(Some((ground, ran.map_err(|error| self.cannot_start(error))?))),
         }

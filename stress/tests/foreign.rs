@@ -262,6 +262,12 @@ fn what_does_not_behave_ends_and_shows_nothing() -> Result {
         let inconclusive = report["inconclusive"].as_str().ok_or("no reason")?;
         assert!(inconclusive.contains(why), "{script}: {inconclusive}");
     }
+    // A fault that lets a program fail does not let it be silent.
+    for script in ["exit 0", "exec sleep 1000"] {
+        let full = ["--shell", "--rounds", "2", "--registrants", "2", "--faults", "full"];
+        check(script, &[&full[..], &stays].concat(), 3)?;
+    }
+    check("exit 1", &["--shell", "--rounds", "2", "--registrants", "1", "--faults", "full"], 0)?;
     Ok(())
 }
 
@@ -269,9 +275,15 @@ fn what_does_not_behave_ends_and_shows_nothing() -> Result {
 fn nobody_outlives_a_round() -> Result {
     // The number in its command line is what it is found by.
     let number = format!("98765.{}", std::process::id());
-    let script = format!("sleep {number} & echo secondary; exec sleep {number}");
     let quick = ["--shell", "--rounds", "2", "--settle", "50ms", "--patience", "100ms"];
-    check(&script, &quick, 1)?;
+    let mut scripts = vec![format!("sleep {number} & echo secondary; exec sleep {number}")];
+    // Nor does one that has left the process group, and the environment.
+    if cfg!(target_os = "linux") && has("setsid", "what leaves its process group")? {
+        scripts.push(format!("setsid sleep {number} & setsid env -i sleep {number} & echo secondary; exec cat"));
+    }
+    for script in scripts {
+        check(&script, &quick, 1)?;
+    }
     if cfg!(target_os = "linux") {
         for entry in std::fs::read_dir("/proc")?.flatten() {
             let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();

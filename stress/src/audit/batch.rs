@@ -4,11 +4,12 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use regex::bytes::Regex;
-use siphasher::sip128::{Hash128, SipHasher13};
+use xxhash_rust::xxh3::xxh3_128_with_secret;
 
 use super::key::{Found, KeyPath};
 use super::lines::{LongLine, STRING_BYTES_MAX};
-use super::ordinary::{self, Event, Ordinary};
+use super::ordinary::{self, Ordinary};
+use super::special::Specials;
 
 /// What names the event of an entry.
 #[derive(Clone, Debug)]
@@ -36,29 +37,28 @@ impl Finder {
     }
 }
 
-/// Tells events apart by 96 bits in place of their text. Two of a thousand million events are taken for one with a
-/// probability below one in 10^11. The first part is never zero.
-pub(crate) type Fingerprint = [u32; 3];
+/// Tells events apart by 80 bits in place of their text. Two of a thousand million events are taken for one with a
+/// probability below one in a million.
+pub(crate) type Fingerprint = u128;
 
-/// Takes fingerprints. Its keys are random, so that nobody can choose events that collide.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fingerprints(SipHasher13);
-
-impl Fingerprints {
-    /// With keys of its own.
-    pub(crate) fn random() -> Self {
-        Self(SipHasher13::new_with_keys(fastrand::u64(..), fastrand::u64(..)))
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "each part is a number of its own")]
-    fn of(self, event: &[u8]) -> Fingerprint {
-        let Hash128 { h1, h2 } = self.0.hash(event);
-        [((h1 >> 32) as u32).max(1), h1 as u32, h2 as u32]
-    }
+/// Takes fingerprints. What they depend on beside the event is random, so that nobody can choose events that collide.
+#[derive(Debug)]
+pub(crate) struct Fingerprints {
+    secret: [u8; 192],
 }
 
-/// Few lines are shorter, in bytes.
-const LINE_BYTES_USUAL: usize = 64;
+impl Fingerprints {
+    /// With a secret of its own.
+    pub(crate) fn random() -> Self {
+        let mut secret = [0; _];
+        fastrand::fill(&mut secret);
+        Self { secret }
+    }
+
+    fn of(&self, event: &[u8]) -> Fingerprint {
+        xxh3_128_with_secret(event, &self.secret) >> 48
+    }
+}
 
 /// What a block of lines holds.
 #[derive(Debug, Default)]
@@ -78,6 +78,8 @@ pub(crate) struct Batch {
     entries: Vec<Entry>,
     /// The block that the lines stand in, and behind it those events that do not stand there as they are meant.
     bytes: Vec<u8>,
+    /// What is special in the block, where it is JSON.
+    specials: Specials,
 }
 
 /// One line's word on its event.
@@ -98,18 +100,22 @@ impl Batch {
         })
     }
 
-    /// Gives its memory back for the next one.
-    pub(crate) fn recycle(self) -> Vec<u8> {
-        self.bytes
+    /// The memory for the next block.
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 
-    /// Reads whole lines.
-    pub(crate) fn of(block: Vec<u8>, finder: &Finder, fingerprints: Fingerprints) -> Self {
+    /// Reads whole lines, in place of what was read before: memory that was just used costs less than new memory.
+    pub(crate) fn read(&mut self, block: Vec<u8>, finder: &Finder, fingerprints: &Fingerprints) {
+        let Self { mut entries, mut specials, .. } = std::mem::take(self);
+        entries.clear();
+        if let Finder::Key(_) = finder {
+            specials.mark(&block);
+        }
         let end_of_block = block.len();
-        // Room for most logs, so that it seldom moves.
-        let entries = Vec::with_capacity(end_of_block / LINE_BYTES_USUAL);
-        let mut batch =
-            Self { torn: block.last().is_some_and(|&last| last != b'\n'), entries, bytes: block, ..Self::default() };
+        let torn = block.last().is_some_and(|&last| last != b'\n');
+        *self = Self { torn, entries, bytes: block, specials, ..Self::default() };
+        let batch = self;
         let mut locations = match finder {
             Finder::Pattern(pattern, _) => Some(pattern.capture_locations()),
             Finder::Key(_) | Finder::Line => None,
@@ -118,11 +124,11 @@ impl Batch {
         while begin < end_of_block {
             let block = &batch.bytes[..end_of_block];
             if let Finder::Key(path) = finder
-                && let Some(Ordinary { event, end }) = ordinary::read(path.keys(), block, begin)
+                && let Some(Ordinary { event, end }) = ordinary::read(path.keys(), block, &batch.specials, begin)
             {
                 match event {
-                    Event::At(place) => batch.enter(place, fingerprints),
-                    Event::None => batch.without_event += 1,
+                    Some(place) => batch.enter(place, fingerprints),
+                    None => batch.without_event += 1,
                 }
                 batch.lines += 1;
                 begin = end + 1;
@@ -154,7 +160,6 @@ impl Batch {
             batch.lines += 1;
             begin = end + 1;
         }
-        batch
     }
 
     /// Reads one line that is longer than a block: JSON to its end, text as far as a block goes.
@@ -164,7 +169,7 @@ impl Batch {
     pub(crate) fn of_long<R: Read>(
         mut line: LongLine<'_, R>,
         finder: &Finder,
-        fingerprints: Fingerprints,
+        fingerprints: &Fingerprints,
     ) -> io::Result<Self> {
         let mut batch = Self::default();
         match finder {
@@ -194,7 +199,7 @@ impl Batch {
     }
 
     /// Enters an event that stands in the block.
-    fn enter(&mut self, event: Range<usize>, fingerprints: Fingerprints) {
+    fn enter(&mut self, event: Range<usize>, fingerprints: &Fingerprints) {
         let fingerprint = fingerprints.of(&self.bytes[event.clone()]);
         let narrow = |number: usize| u32::try_from(number).expect("a block and its events are below 4 GiB");
         let line = u32::try_from(self.lines).expect("a block has no more lines than bytes");
@@ -202,9 +207,54 @@ impl Batch {
     }
 
     /// Enters one that does not.
-    fn enter_text(&mut self, event: &[u8], fingerprints: Fingerprints) {
+    fn enter_text(&mut self, event: &[u8], fingerprints: &Fingerprints) {
         let begin = self.bytes.len();
         self.bytes.extend_from_slice(event);
         self.enter(begin..self.bytes.len(), fingerprints);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::ordinary::tests::{line, path};
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_block_is_read_as_its_lines_are_one_by_one(
+            lines in prop::collection::vec(
+                prop_oneof![4 => line(), 1 => prop::collection::vec(any::<u8>(), 0..30)],
+                1..12,
+            ),
+            path in path(),
+            end in prop::sample::select(&["", "\n", "\r\n"][..]),
+        ) {
+            let block = [&lines.join(&b'\n'), end.as_bytes()].concat();
+            let mut naive = (Vec::new(), 0, 0, 0);
+            for (number, line) in (0..).zip(block.strip_suffix(b"\n").unwrap_or(&block).split(|&byte| byte == b'\n')) {
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                match path.find(line) {
+                    _ if line.is_empty() => naive.1 += u64::from(!block.is_empty()),
+                    Ok(Found::Event(event)) => naive.0.push((number, event.into_owned().into_bytes())),
+                    Ok(_) => naive.2 += 1,
+                    Err(_) => naive.3 += 1,
+                }
+            }
+            let fingerprints = Fingerprints::random();
+            let mut batch = Batch::default();
+            // What was read before leaves nothing behind.
+            batch.read(b"{\"id\":1}\n{".to_vec(), &Finder::Key("id".parse().expect("a path")), &fingerprints);
+            batch.read(block.clone(), &Finder::Key(path), &fingerprints);
+            for (_, fingerprint, event) in batch.entries() {
+                prop_assert_eq!(fingerprint, fingerprints.of(event));
+            }
+            let entries: Vec<_> = batch.entries().map(|(line, _, event)| (line, event.to_vec())).collect();
+            prop_assert_eq!((entries, batch.blank, batch.without_event, batch.malformed), naive);
+            prop_assert_eq!(batch.torn, !block.is_empty() && !block.ends_with(b"\n"));
+        }
     }
 }

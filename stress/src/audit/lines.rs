@@ -19,7 +19,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 ///
 /// # Errors
 /// Where the first bytes cannot be read.
-pub(crate) fn unpacked<'a>(raw: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+pub(crate) fn unpacked<'a>(raw: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     // Smaller than what is asked of it for a block, which it then does not copy.
     let mut raw = BufReader::with_capacity(BLOCK_BYTES / 4, raw);
     // A pipe may give one byte at first, which alone does not show what it begins.

@@ -17,37 +17,35 @@ pub(crate) fn name(
     offenders: &mut [Offender],
     path: &Path,
     finder: &Finder,
-    fingerprints: Fingerprints,
+    fingerprints: &Fingerprints,
     interrupt: &AtomicBool,
 ) -> io::Result<()> {
     if offenders.is_empty() || !source::can_be_read_again(path)? {
         return Ok(());
     }
-    let mut lines = Lines::new(source::open(path, "the names", interrupt)?);
-    let (mut before, mut spare) = (0, Vec::new());
-    while let Some(piece) = lines.next(std::mem::take(&mut spare))?
+    let mut lines = Lines::new(source::open(path, Some("the names"), interrupt)?);
+    let (mut before, mut batch) = (0, Batch::default());
+    while let Some(piece) = lines.next(batch.take_bytes())?
         && offenders.iter().any(|offender| offender.lines[0] > before)
         && !interrupt.load(Ordering::Relaxed)
     {
-        let batch = match piece {
+        match piece {
             Piece::Block(block) => {
                 let count = memchr::memchr_iter(b'\n', &block).count() as u64;
                 if !offenders.iter().any(|offender| (before..=before + count).contains(&(offender.lines[0] - 1))) {
                     before += count;
-                    spare = block;
                     continue;
                 }
-                Batch::of(block, finder, fingerprints)
+                batch.read(block, finder, fingerprints);
             }
-            Piece::Long(line) => Batch::of_long(line, finder, fingerprints)?,
-        };
+            Piece::Long(line) => batch = Batch::of_long(line, finder, fingerprints)?,
+        }
         for (line, entry, event) in batch.entries() {
             for offender in offenders.iter_mut().filter(|offender| offender.is(before + line + 1, entry)) {
                 offender.event = Some(shown(event));
             }
         }
         before += batch.lines;
-        spare = batch.recycle();
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::special::{STEP, first_special};
+use super::special::Specials;
 
 /// How deep arrays and objects may lie in one another here: a bit is kept for each.
 const DEPTH_MAX: u32 = u64::BITS;
@@ -17,34 +17,47 @@ const KEYS_MAX: usize = 100;
 /// A line that has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ordinary {
-    /// What it says of its event.
-    pub(crate) event: Event,
+    /// Where its event stands, if it names one.
+    pub(crate) event: Option<Range<usize>>,
     /// Where it ends: at its newline, or at the end of the block.
     pub(crate) end: usize,
 }
 
-/// What a line says of its event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// It stands here.
-    At(Range<usize>),
-    /// There is none.
-    None,
+/// Where an event stands, if there is one: its end in the upper half, its beginning in the lower one. What is one number
+/// comes back from a call in a register, and not by way of memory.
+#[derive(Clone, Copy, Debug)]
+struct Event(u64);
+
+impl Event {
+    /// No string ends before it begins.
+    const NONE: Self = Self(1);
+
+    fn at(place: Range<usize>) -> Self {
+        Self((place.end as u64) << u32::BITS | place.start as u64)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "each half is a place in a block")]
+    fn place(self) -> Option<Range<usize>> {
+        let (begin, end) = (self.0 as u32 as usize, (self.0 >> u32::BITS) as usize);
+        (begin <= end).then_some(begin..end)
+    }
 }
 
-/// Reads the line that begins at a place of a block; nothing where it is not an ordinary one.
-pub(crate) fn read(keys: &[String], block: &[u8], begin: usize) -> Option<Ordinary> {
-    if keys.len() > KEYS_MAX {
+/// Reads the line that begins at a place of a block, whose special bytes are known; nothing where it is not an ordinary
+/// one.
+pub(crate) fn read(keys: &[String], block: &[u8], specials: &Specials, begin: usize) -> Option<Ordinary> {
+    if keys.len() > KEYS_MAX || u32::try_from(block.len()).is_err() {
         return None;
     }
-    let mut scanner = Scanner { bytes: block, at: begin };
+    let mut scanner = Scanner { bytes: block, specials, at: begin };
     let event = scanner.find(keys)?;
     scanner.end_of_line()?;
-    Some(Ordinary { event, end: scanner.at })
+    Some(Ordinary { event: event.place(), end: scanner.at })
 }
 
 struct Scanner<'block> {
     bytes: &'block [u8],
+    specials: &'block Specials,
     at: usize,
 }
 
@@ -53,7 +66,7 @@ impl Scanner<'_> {
     fn find(&mut self, keys: &[String]) -> Option<Event> {
         let Some((wanted, rest)) = keys.split_first() else { return self.event() };
         self.take(b'{')?;
-        let mut event = Event::None;
+        let mut event = Event::NONE;
         if self.next() == b'}' {
             self.at += 1;
             return Some(event);
@@ -64,12 +77,13 @@ impl Scanner<'_> {
             if self.string()? {
                 return None;
             }
-            let key = &self.bytes[begin..self.at - 1];
+            let place = begin..self.at - 1;
+            let key = &self.bytes[place.clone()];
             self.take(b':')?;
             if key == wanted.as_bytes() {
                 // Of keys that come twice the last counts.
                 event = self.find(rest)?;
-            } else if key.is_ascii() {
+            } else if self.specials.is_ascii(&place) {
                 self.value()?;
             } else {
                 return None;
@@ -90,19 +104,19 @@ impl Scanner<'_> {
         let is_string = match self.next() {
             b'"' => true,
             b'-' | b'0'..=b'9' => false,
-            b'n' | b't' | b'f' => return self.value().map(|()| Event::None),
+            b'n' | b't' | b'f' => return self.value().map(|()| Event::NONE),
             _ => return None,
         };
         let begin = self.at;
         if !is_string {
             self.value()?;
-            return Some(Event::At(begin..self.at));
+            return Some(Event::at(begin..self.at));
         }
         self.at += 1;
         let is_escaped = self.string()?;
         let event = begin + 1..self.at - 1;
-        let text = &self.bytes[event.clone()];
-        (!is_escaped && (text.is_ascii() || std::str::from_utf8(text).is_ok())).then_some(Event::At(event))
+        let is_text = self.specials.is_ascii(&event) || std::str::from_utf8(&self.bytes[event.clone()]).is_ok();
+        (!is_escaped && is_text).then(|| Event::at(event))
     }
 
     /// Passes over a value of any kind.
@@ -169,13 +183,7 @@ impl Scanner<'_> {
     fn string(&mut self) -> Option<bool> {
         let (mut at, mut is_escaped) = (self.at, false);
         loop {
-            while let Some((bytes, _)) = self.bytes.get(at..)?.split_first_chunk() {
-                let special = first_special(bytes);
-                at += special;
-                if special < STEP {
-                    break;
-                }
-            }
+            at = self.specials.next(at)?;
             match self.bytes.get(at)? {
                 b'"' => {
                     self.at = at + 1;
@@ -189,8 +197,6 @@ impl Scanner<'_> {
                         _ => return None,
                     };
                 }
-                // Fewer bytes than a step are left.
-                b' '.. => at += 1,
                 _ => return None,
             }
         }
@@ -218,6 +224,9 @@ impl Scanner<'_> {
     /// At least one digit.
     fn digits(&mut self) -> Option<()> {
         let begin = self.at;
+        while self.bytes.get(self.at..)?.first_chunk().is_some_and(|&eight| are_digits(u64::from_le_bytes(eight))) {
+            self.at += 8;
+        }
         while self.here().is_ascii_digit() {
             self.at += 1;
         }
@@ -261,85 +270,121 @@ impl Scanner<'_> {
     }
 }
 
+/// Whether eight bytes are digits: their upper halves are 3, also when six more would carry beyond 9.
+fn are_digits(eight: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let upper = |eight: u64| eight & (ONES * 0xF0);
+    upper(eight) == ONES * 0x30 && upper(eight.wrapping_add(ONES * 6)) == ONES * 0x30
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+    use proptest::test_runner::{Config, TestRunner};
+
     use super::super::key::{Found, KeyPath};
     use super::*;
 
+    const STRINGS: &[&str] = &[
+        "a",
+        "b",
+        "id",
+        "",
+        "x y",
+        "a\\\"b \\n",
+        "\\u00e9",
+        "\u{e9}",
+        "call_0123456789abcdef",
+        "longer than the word of a bitmap, so that its end is looked for in the next one",
+    ];
+    const ODD_STRINGS: &[&str] = &["\\ud800", "\\u12", "\\x", "\t"];
+    const SCALARS: &[&str] = &["0", "-1", "17", "1700000000000", "1.5", "1e9", "-0.5E-3", "true", "false", "null"];
+    const ODD_SCALARS: &[&str] = &["1e999", "01", "1.", "-", "1234567:", "nul", ""];
+
     /// Lines that are, or nearly are, JSON.
-    fn line(random: &mut fastrand::Rng, depth: u32) -> String {
-        let space = |random: &mut fastrand::Rng| if random.u8(..8) == 0 { " " } else { "" };
-        let strings = [
-            "a",
-            "b",
-            "id",
-            "id",
-            "a",
-            "",
-            "x y",
-            "\\n",
-            "\\u00e9",
-            "\\ud800",
-            "\u{e9}",
-            "call_0123456789abcdef",
-            "a\\\"b",
+    pub(crate) fn line() -> impl Strategy<Value = Vec<u8>> {
+        let space = || prop_oneof![40 => Just(""), 10 => Just(" "), 1 => Just("  "), 1 => Just("\t")];
+        let string = || {
+            let odd = select(ODD_STRINGS).prop_map(str::to_owned);
+            prop_oneof![40 => select(STRINGS).prop_map(str::to_owned), 4 => "\\PC{0,70}", 1 => odd]
+        };
+        let scalar = prop_oneof![
+            20 => string().prop_map(|text| format!("\"{text}\"")),
+            20 => select(SCALARS).prop_map(str::to_owned),
+            1 => select(ODD_SCALARS).prop_map(str::to_owned),
+        ]
+        .boxed();
+        let object = move |value: BoxedStrategy<String>| {
+            let key = prop_oneof![5 => select(&["a", "b", "id"][..]).prop_map(str::to_owned), 1 => string()];
+            let entry = (space(), key, space(), space(), value).prop_map(|(before, key, behind, between, value)| {
+                format!("{before}\"{key}\"{behind}:{between}{value}")
+            });
+            (prop::collection::vec(entry, 0..4), space())
+                .prop_map(|(entries, end)| format!("{{{}{end}}}", entries.join(",")))
+        };
+        let value = scalar.clone().prop_recursive(4, 40, 4, move |value| {
+            let array = (prop::collection::vec(value.clone(), 0..4), space())
+                .prop_map(|(values, end)| format!("[{}{end}]", values.join(",")));
+            prop_oneof![1 => array, 2 => object(value.boxed())]
+        });
+        // Most of them name an event, as entries do.
+        let line = prop_oneof![
+            1 => value.clone(),
+            3 => (object(value.clone().boxed()), prop_oneof![2 => scalar, 1 => value]).prop_map(|(line, event)| {
+                let rest = line.trim_start_matches('{');
+                format!("{{\"id\":{event}{}{rest}", if rest == "}" { "" } else { "," })
+            }),
         ];
-        let scalars =
-            ["0", "-1", "17", "1.5", "1e9", "-0.5E-3", "1e999", "01", "1.", "-", "true", "false", "null", "nul"];
-        match random.u8(..if depth == 0 { 4 } else { 7 }) {
-            0 | 1 => format!("\"{}\"", strings[random.usize(..strings.len())]),
-            2 | 3 => scalars[random.usize(..scalars.len())].to_owned(),
-            4 => {
-                let values: Vec<_> = (0..random.u8(..4)).map(|_| line(random, depth - 1)).collect();
-                format!("[{}{}]", values.join(","), space(random))
+        // Some are damaged: a byte less, another byte, a cut.
+        let damage = prop::option::weighted(0.3, (any::<Index>(), any::<u8>(), 0..3));
+        (line, damage).prop_map(|(line, damage)| {
+            let mut line = line.into_bytes();
+            if let Some((place, byte, kind)) = damage.filter(|_| !line.is_empty()) {
+                let place = place.index(line.len());
+                match kind {
+                    0 => drop(line.remove(place)),
+                    1 => line[place] = byte,
+                    _ => line.truncate(place),
+                }
             }
-            _ => {
-                let entry = |random: &mut fastrand::Rng| {
-                    let key = strings[random.usize(..strings.len())];
-                    format!("{}\"{key}\"{}:{}{}", space(random), space(random), space(random), line(random, depth - 1))
-                };
-                let entries: Vec<_> = (0..random.u8(..4)).map(|_| entry(random)).collect();
-                format!("{{{}{}}}", entries.join(","), space(random))
-            }
-        }
+            line.retain(|byte| *byte != b'\n');
+            line
+        })
+    }
+
+    /// Paths that lead somewhere in such lines.
+    pub(crate) fn path() -> impl Strategy<Value = KeyPath> {
+        select(&["id", "id", "a.b", "a", "id.a", "b.0", "id.id.id"][..]).prop_map(|path| path.parse().expect("a path"))
     }
 
     #[test]
     fn what_is_found_is_what_serde_json_finds() {
-        let mut random = fastrand::Rng::with_seed(7);
-        let (mut ordinary, mut with_event) = (0, 0);
-        for round in 0..150_000 {
-            let mut text = line(&mut random, 4).into_bytes();
-            if round % 4 > 0 && text.first() != Some(&b'{') {
-                continue;
-            }
-            // Some lines are damaged: a byte less, another byte, a cut.
-            if !text.is_empty() && round % 3 == 0 {
-                let place = random.usize(..text.len());
-                match random.u8(..3) {
-                    0 => drop(text.remove(place)),
-                    1 => text[place] = random.u8(..),
-                    _ => text.truncate(place),
-                }
-            }
-            if text.contains(&b'\n') {
-                continue;
-            }
-            let path: KeyPath = ["id", "a.b", "a", "id.a", "b.0"][random.usize(..5)].parse().expect("a path");
-            let before = random.usize(..9);
-            let block = [&vec![b'x'; before], &text[..], b"\nrest"].concat();
-            let Some(read) = read(path.keys(), &block, before) else { continue };
-            assert_eq!(read.end, before + text.len());
-            let found = path.find(&text).expect("a line that is passed here is JSON");
+        let (ordinary, with_event) = (Cell::new(0), Cell::new(0));
+        let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
+        let cases = (line(), path(), 0..70_usize);
+        let outcome = TestRunner::new(config).run(&cases, |(line, path, before)| {
+            let block = [&vec![b'x'; before], &line[..], b"\nrest"].concat();
+            let mut specials = Specials::default();
+            specials.mark(&block);
+            let Some(read) = read(path.keys(), &block, &specials, before) else { return Ok(()) };
+            prop_assert_eq!(read.end, before + line.len());
+            let found = path.find(line.strip_suffix(b"\r").unwrap_or(&line));
+            let found = found.map_err(|error| TestCaseError::fail(format!("passed here, but {error}")))?;
             let event = match read.event {
-                Event::At(place) => Found::Event(std::str::from_utf8(&block[place]).expect("an event is text").into()),
-                Event::None => Found::Nothing,
+                Some(place) => Found::Event(String::from_utf8_lossy(&block[place]).into_owned().into()),
+                None => Found::Nothing,
             };
-            assert_eq!(event, found, "{}", String::from_utf8_lossy(&text));
-            ordinary += 1;
-            with_event += u32::from(found != Found::Nothing);
-        }
-        assert!(ordinary > 2_000 && with_event > 200, "{ordinary} lines were read here, {with_event} with an event");
+            prop_assert_eq!(&event, &found);
+            ordinary.set(ordinary.get() + 1);
+            with_event.set(with_event.get() + u32::from(found != Found::Nothing));
+            Ok(())
+        });
+        outcome.unwrap_or_else(|failure| panic!("{failure}"));
+        let (ordinary, with_event) = (ordinary.get(), with_event.get());
+        assert!(ordinary > 2_000 && with_event > 500, "{ordinary} lines were read here, {with_event} with an event");
     }
 
     #[test]
@@ -356,9 +401,11 @@ mod tests {
         ] {
             for end in ["\n", "\r\n", ""] {
                 let block = format!("{line}{end}");
-                let read = read(&["id".to_owned()], block.as_bytes(), 0).expect(line);
-                let place = event.map(|event| line.rfind(event).map(|begin| Event::At(begin..begin + event.len())));
-                assert_eq!(Some(read.event), place.unwrap_or(Some(Event::None)), "{line}");
+                let mut specials = Specials::default();
+                specials.mark(block.as_bytes());
+                let read = read(&["id".to_owned()], block.as_bytes(), &specials, 0).expect(line);
+                let place = event.map(|event| line.rfind(event).map_or(0..0, |begin| begin..begin + event.len()));
+                assert_eq!(read.event, place, "{line}");
                 assert_eq!(read.end, block.trim_end_matches('\n').len(), "{line}");
             }
         }

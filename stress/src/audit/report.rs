@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use models::verdict::Verdict;
 
-use super::floor::Floor;
+use super::floor::Taken;
 use super::reading::{Events, PassedOver, Pattern, entries, reading};
 use super::tally::{Counts, Offender};
 
@@ -41,33 +40,26 @@ pub(crate) struct Report {
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub(crate) struct Speed {
     pub(crate) seconds: f64,
-    /// By the clock of the processor, all threads together.
+    /// By the clock of the processor.
     pub(crate) processor_seconds: f64,
     pub(crate) lines_per_second: f64,
-    /// Lines per second that `serde_json` alone parses to the same field on one thread, where that was measured.
+    /// Lines per second that `serde_json` alone reads and parses to the same field, where that was measured.
     pub(crate) floor_lines_per_second: Option<f64>,
     /// What that took by the clock of the processor.
     pub(crate) floor_processor_seconds: Option<f64>,
 }
 
 impl Speed {
-    /// What it took for so many lines.
-    pub(crate) fn new(lines: u64, taken: Duration, processor: Duration) -> Self {
-        let seconds = taken.as_secs_f64();
+    /// What an audit took, and what its floor took of that.
+    pub(crate) fn new(all: Taken, floor: Option<Taken>) -> Self {
+        let part = floor.unwrap_or_default();
+        let seconds = all.time.saturating_sub(part.time).as_secs_f64();
         Self {
             seconds,
-            processor_seconds: processor.as_secs_f64(),
-            lines_per_second: rate(lines, seconds),
-            ..Self::default()
-        }
-    }
-
-    /// Beside what `serde_json` alone takes.
-    pub(crate) fn beside(self, floor: Floor) -> Self {
-        Self {
-            floor_lines_per_second: Some(rate(floor.lines, floor.taken.as_secs_f64())),
-            floor_processor_seconds: Some(floor.processor.as_secs_f64()),
-            ..self
+            processor_seconds: all.processor.saturating_sub(part.processor).as_secs_f64(),
+            lines_per_second: rate(all.lines, seconds),
+            floor_lines_per_second: floor.map(|floor| rate(floor.lines, floor.time.as_secs_f64())),
+            floor_processor_seconds: floor.map(|floor| floor.processor.as_secs_f64()),
         }
     }
 }

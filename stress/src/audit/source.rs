@@ -23,15 +23,15 @@ pub(crate) fn can_be_read_again(path: &Path) -> io::Result<bool> {
     Ok(!is_standard_input(path) && std::fs::metadata(path)?.is_file())
 }
 
-/// Opens a log. It ends where it ends, or where nothing comes any more once there was an interrupt.
+/// Opens a log, with a bar that says what it is where it is to be seen. It ends where it ends, or where nothing comes any more once there was an interrupt.
 ///
 /// # Errors
 /// What opening it and reading its first bytes meet.
 pub(crate) fn open<'a>(
     path: &Path,
-    what: &'static str,
+    what: Option<&'static str>,
     interrupt: &'a AtomicBool,
-) -> io::Result<Box<dyn Read + Send + 'a>> {
+) -> io::Result<Box<dyn Read + 'a>> {
     if is_standard_input(path) {
         let source = Interruptible { source: io::stdin(), interrupt };
         return unpacked(progress(None, what).wrap_read(source));
@@ -42,10 +42,8 @@ pub(crate) fn open<'a>(
     unpacked(progress(bytes, what).wrap_read(Interruptible { source: file, interrupt }))
 }
 
-fn progress(bytes: Option<u64>, what: &'static str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
+fn progress(bytes: Option<u64>, what: Option<&'static str>) -> ProgressBar {
+    let Some(what) = what.filter(|_| io::stderr().is_terminal()) else { return ProgressBar::hidden() };
     let (bar, template) = match bytes {
         Some(bytes) => (ProgressBar::new(bytes), "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}"),
         None => (ProgressBar::new_spinner(), "{msg} {spinner} {bytes} {bytes_per_sec}"),

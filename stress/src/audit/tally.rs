@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::batch::{Batch, Fingerprint};
-use super::table::{Slot, Table};
+use super::table::{Account, FETCHED, Table};
 
 /// How many events are shown of each kind of offender.
 pub(crate) const SHOWN: usize = 10;
 
 /// How many lines are told of one offender.
 const LINES_SHOWN: usize = 8;
-
-/// For how many entries the memory is fetched at once.
-const FETCHED: usize = 64;
 
 /// How much of an event's text is kept, in bytes.
 const EVENT_BYTES_SHOWN: usize = 256;
@@ -60,8 +57,7 @@ impl Tally {
     pub(crate) fn list(&mut self, batch: &Batch) {
         for (line, fingerprint, _) in batch.entries() {
             let line = self.lines + line + 1;
-            let (_, is_new) = self.table.slot(fingerprint, line);
-            self.listed += u64::from(is_new);
+            self.listed += u64::from(self.table.list(fingerprint, line));
         }
         self.lines += batch.lines;
     }
@@ -76,12 +72,10 @@ impl Tally {
         let mut ahead = batch.entries().map(|(_, fingerprint, _)| fingerprint);
         for (number, (line, fingerprint, event)) in batch.entries().enumerate() {
             if number % FETCHED == 0 {
-                self.table.fetch(ahead.by_ref().take(FETCHED));
+                self.table.fetch(ahead.by_ref());
             }
             let line = self.lines + line + 1;
-            let (slot, _) = self.table.slot(fingerprint, line);
-            slot.enter(line);
-            let (first_line, entries) = (slot.line(), slot.entries());
+            let Account { line: first_line, entries } = self.table.enter(fingerprint, line);
             self.entries += 1;
             if entries > self.expect {
                 let offender = || Offender {
@@ -124,17 +118,17 @@ impl Tally {
         counts.worst.sort_by_key(|offender| (std::cmp::Reverse(offender.entries), offender.lines.first().copied()));
         // Most events have few entries: they are counted without looking for their number.
         let mut few = [0; 16];
-        for (fingerprint, slot) in self.table.iter() {
-            match usize::try_from(slot.entries()).ok().and_then(|entries| few.get_mut(entries)) {
+        for (fingerprint, account) in self.table.iter() {
+            match usize::try_from(account.entries).ok().and_then(|entries| few.get_mut(entries)) {
                 Some(events) => *events += 1,
-                None => *counts.histogram.entry(slot.entries()).or_default() += 1,
+                None => *counts.histogram.entry(account.entries).or_default() += 1,
             }
-            if slot.entries() == 0 {
-                keep_earliest(&mut counts.missing, fingerprint, slot);
+            if account.entries == 0 {
+                keep_earliest(&mut counts.missing, fingerprint, account);
             } else {
                 counts.events += 1;
-                if slot.entries() < self.expect {
-                    keep_earliest(&mut counts.fewer, fingerprint, slot);
+                if account.entries < self.expect {
+                    keep_earliest(&mut counts.fewer, fingerprint, account);
                 }
             }
         }
@@ -183,11 +177,11 @@ fn meet(known: &mut [Offender], fingerprint: Fingerprint, line: u64) -> bool {
 }
 
 /// Keeps those that come first, in order.
-fn keep_earliest(offenders: &mut Vec<Offender>, fingerprint: Fingerprint, slot: &Slot) {
-    let place = offenders.partition_point(|offender| offender.lines[0] < slot.line());
+fn keep_earliest(offenders: &mut Vec<Offender>, fingerprint: Fingerprint, account: Account) {
+    let place = offenders.partition_point(|offender| offender.lines[0] < account.line);
     if place < SHOWN {
         offenders.truncate(SHOWN - 1);
-        let lines = vec![slot.line()];
-        offenders.insert(place, Offender { event: None, entries: slot.entries(), lines, fingerprint });
+        let lines = vec![account.line];
+        offenders.insert(place, Offender { event: None, entries: account.entries, lines, fingerprint });
     }
 }
