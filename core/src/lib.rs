@@ -61,7 +61,9 @@ mod fold;
 mod record;
 
 mod entry;
+mod json;
 mod logbook;
+mod pending;
 
 pub mod call;
 mod file_system;
