@@ -212,7 +212,7 @@ impl<K: Kernel> Election<K> {
     fn is_next(&self) -> bool {
         self.machine.with(|machine| {
             let fold = machine.fold();
-            fold.candidates().find(|&id| fold.primary() != Some(id)) == Some(&self.id)
+            fold.candidates().find(|id| fold.primary() != Some(id)).as_ref() == Some(&self.id)
         })
     }
 

@@ -59,6 +59,7 @@ mod step;
 
 mod fold;
 mod record;
+mod roster;
 
 mod entry;
 mod json;

@@ -67,6 +67,16 @@ impl Kind {
             Self::Leave => "leave",
         }
     }
+
+    /// The word and the space behind it.
+    fn field(self) -> &'static [u8] {
+        match self {
+            Self::Register => b"register ",
+            Self::Seal => b"seal ",
+            Self::Depose => b"depose ",
+            Self::Leave => b"leave ",
+        }
+    }
 }
 
 /// A record where it stands in the journal: most of those that are read name an ID that is known, and need no copy of it.
@@ -128,23 +138,16 @@ impl<'a> View<'a> {
     /// Reads what [`Record::encode`] wrote, and nothing else: a field that would not be written like this, and anything
     /// but one space between two of them, was not written by us.
     pub(crate) fn decode(bytes: &'a [u8; RECORD_BYTES]) -> Option<Self> {
-        let mut rest = &bytes[..CHECKSUM_AT];
-        let mut field = || {
-            let (field, behind) = rest.split_at(rest.iter().position(|&byte| byte == b' ')?);
-            rest = &behind[1..];
-            Some(field)
-        };
-        if field()? != MAGIC.as_bytes() {
-            return None;
-        }
-        let word = field()?;
-        let record = Self {
-            kind: Kind::ALL.into_iter().find(|kind| kind.word().as_bytes() == word)?,
-            term: decimal(field()?)?,
-            id: InstanceId::check(std::str::from_utf8(field()?).ok()?).ok()?,
-            at: Time::from_micros(decimal(field()?).filter(|&micros| micros <= MICROS_MAX)?),
-        };
-        (rest == &BLANK[..rest.len()] && bytes[CHECKSUM_AT..] == ending(&bytes[..CHECKSUM_AT])).then_some(record)
+        let rest = bytes[..CHECKSUM_AT].strip_prefix(START)?;
+        let kind = Kind::ALL.into_iter().find(|kind| rest.starts_with(kind.field()))?;
+        let (term, rest) = decimal(&rest[kind.field().len()..])?;
+        let (id, rest) = rest.split_at(rest.iter().position(|&byte| byte == b' ')?);
+        let id = InstanceId::check(std::str::from_utf8(id).ok()?).ok()?;
+        let (micros, rest) = decimal(&rest[1..])?;
+        let is_whole = micros <= MICROS_MAX
+            && *rest == BLANK[..rest.len()]
+            && bytes[CHECKSUM_AT..] == ending(&bytes[..CHECKSUM_AT]);
+        is_whole.then_some(Self { kind, term, id, at: Time::from_micros(micros) })
     }
 
     /// Reads a line by its last 128 bytes, its newline included: what stands before them is a torn predecessor.
@@ -171,15 +174,18 @@ fn ending(fields: &[u8]) -> [u8; RECORD_BYTES - CHECKSUM_AT] {
     bytes
 }
 
-/// A number as it is written: with at least one digit, and none in vain.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
-        return None;
+/// A number as it is written, and what stands behind the space after it: it has at least one digit, and none in vain.
+fn decimal(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    for (at, byte) in bytes.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let is_written_so = *byte == b' ' && (at == 1 || at > 1 && bytes[0] != b'0');
+            return is_written_so.then_some((number, &bytes[at + 1..]));
+        }
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
     }
-    digits.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.checked_sub(b'0').filter(|&digit| digit <= 9)?;
-        number.checked_mul(10)?.checked_add(digit.into())
-    })
+    None
 }
 
 /// Whether the bytes start like a record of a later version.
