@@ -77,20 +77,20 @@ impl Fold {
             }
             Kind::Seal => {
                 if record.term == self.term && self.primary.is_none() {
-                    self.primary = self.roster.first().map(InstanceId::of_valid);
+                    self.primary = self.roster.first();
                 }
             }
             Kind::Depose => {
                 if record.term == self.term
                     && let Some(primary) = self.primary.take()
                 {
-                    self.roster.remove(primary.as_str());
+                    self.roster.remove(primary.as_valid());
                     self.term += 1;
                 }
             }
             Kind::Leave => {
                 self.roster.remove(record.id);
-                if self.primary.as_ref().is_some_and(|primary| primary.as_str() == record.id) {
+                if self.primary.as_ref().is_some_and(|primary| primary.as_valid() == record.id) {
                     self.primary = None;
                     self.term += 1;
                 }
@@ -113,19 +113,19 @@ impl Fold {
     /// Those registered and not gone, the smallest first.
     #[must_use]
     pub fn candidates(&self) -> impl Iterator<Item = InstanceId> {
-        self.roster.standing().map(InstanceId::of_valid)
+        self.roster.standing()
     }
 
     /// Whether the ID was ever registered.
     #[must_use]
     pub fn knows(&self, id: &InstanceId) -> bool {
-        self.roster.has_met(id.as_str())
+        self.roster.has_met(id.as_valid())
     }
 
     /// Whether the ID is registered and not gone.
     #[must_use]
     pub fn is_candidate(&self, id: &InstanceId) -> bool {
-        self.roster.is_standing(id.as_str())
+        self.roster.is_standing(id.as_valid())
     }
 
     /// How many have ever registered.

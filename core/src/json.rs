@@ -103,11 +103,12 @@ impl Pass<'_> {
         self.at += 1;
         loop {
             while let Some(bytes) = self.bytes[self.at..].first_chunk() {
-                let plain = plain_bytes(u64::from_le_bytes(*bytes));
-                self.at += plain;
-                if plain < size_of::<u64>() {
+                let special = special(u64::from_le_bytes(*bytes));
+                if special != 0 {
+                    self.at += (special.trailing_zeros() / u8::BITS) as usize;
                     break;
                 }
+                self.at += size_of::<u64>();
             }
             match self.bytes.get(self.at)? {
                 b'"' => {
@@ -172,18 +173,17 @@ impl Pass<'_> {
     }
 }
 
-/// How many of the eight bytes, from the lowest on, stand for themselves in a string: up to the first quotation mark,
-/// backslash or control character.
-fn plain_bytes(bytes: u64) -> usize {
+/// The high bit of each of eight bytes that does not stand for itself in a string: of the first such byte for certain, and of
+/// none before it.
+fn special(bytes: u64) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; 8]);
     const HIGH_BITS: u64 = EACH << 7;
-    let is_below = |bytes: u64, bound: u8| bytes.wrapping_sub(EACH * u64::from(bound));
     // A byte's high bit is set where it is below its bound. A borrow reaches no byte before the first of those, and what
     // is not ASCII stands for itself.
-    let special = is_below(bytes, b' ')
-        | is_below(bytes ^ EACH * u64::from(b'"'), 1)
-        | is_below(bytes ^ EACH * u64::from(b'\\'), 1);
-    ((special & !bytes & HIGH_BITS).trailing_zeros() / u8::BITS) as usize
+    let is_below = |bytes: u64, bound: u8| bytes.wrapping_sub(EACH * u64::from(bound));
+    let quotes = is_below(bytes ^ EACH * u64::from(b'"'), 1);
+    let backslashes = is_below(bytes ^ EACH * u64::from(b'\\'), 1);
+    (is_below(bytes, b' ') | quotes | backslashes) & !bytes & HIGH_BITS
 }
 
 #[cfg(test)]
@@ -247,9 +247,10 @@ mod tests {
         }
 
         #[test]
-        fn plain_bytes_are_those_before_the_first_special_one(bytes in any::<[u8; 8]>()) {
-            let special = |&byte: &u8| byte < b' ' || byte == b'"' || byte == b'\\';
-            prop_assert_eq!(plain_bytes(u64::from_le_bytes(bytes)), bytes.iter().position(special).unwrap_or(8));
+        fn the_first_special_byte_is_told(bytes in prop_oneof![any::<[u8; 8]>(), prop::array::uniform8(b' '..)]) {
+            let is_special = |&byte: &u8| byte < b' ' || byte == b'"' || byte == b'\\';
+            let first = (special(u64::from_le_bytes(bytes)).trailing_zeros() / u8::BITS) as usize;
+            prop_assert_eq!(first, bytes.iter().position(is_special).unwrap_or(8));
         }
     }
 

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use crate::id::{self, InstanceId, ValidId};
+
 /// IDs in their order, each either standing or gone. Two rosters are equal and hash alike where they hold the same, in
 /// whatever order it came.
 ///
@@ -44,13 +46,14 @@ impl Roster {
         }
     }
 
-    /// Adds an ID of at most 255 bytes, standing, unless it was ever added; whether it was not.
-    pub(crate) fn add(&mut self, id: &str) -> bool {
-        let Err(place) = self.find(id.as_bytes()) else { return false };
+    /// Adds an ID, standing, unless it was ever added; whether it was not.
+    pub(crate) fn add(&mut self, id: ValidId<'_>) -> bool {
+        let id = id.as_bytes();
+        let Err(place) = self.find(id) else { return false };
         let length = u8::try_from(id.len()).expect("an ID has at most 64 bytes");
         let entry = Entry(self.text.len() << 1);
         self.text.push(length);
-        self.text.extend_from_slice(id.as_bytes());
+        self.text.extend_from_slice(id);
         self.gone_first = self.gone_first.min(place);
         if place == self.entries.len() {
             self.entries.push(entry);
@@ -61,7 +64,7 @@ impl Roster {
     }
 
     /// Lets an ID that stands be gone, for ever.
-    pub(crate) fn remove(&mut self, id: &str) {
+    pub(crate) fn remove(&mut self, id: ValidId<'_>) {
         let Ok(place) = self.find(id.as_bytes()) else { return };
         if self.entries[place].is_gone() {
             return;
@@ -73,20 +76,20 @@ impl Roster {
         }
     }
 
-    pub(crate) fn first(&self) -> Option<&str> {
-        self.entries.get(self.gone_first).map(|&entry| self.text_of(entry))
+    pub(crate) fn first(&self) -> Option<InstanceId> {
+        self.entries.get(self.gone_first).map(|&entry| self.instance(entry))
     }
 
     /// Those that stand, in order.
-    pub(crate) fn standing(&self) -> impl Iterator<Item = &str> {
-        self.entries[self.gone_first..].iter().filter(|entry| !entry.is_gone()).map(|&entry| self.text_of(entry))
+    pub(crate) fn standing(&self) -> impl Iterator<Item = InstanceId> {
+        self.entries[self.gone_first..].iter().filter(|entry| !entry.is_gone()).map(|&entry| self.instance(entry))
     }
 
-    pub(crate) fn has_met(&self, id: &str) -> bool {
+    pub(crate) fn has_met(&self, id: ValidId<'_>) -> bool {
         self.find(id.as_bytes()).is_ok()
     }
 
-    pub(crate) fn is_standing(&self, id: &str) -> bool {
+    pub(crate) fn is_standing(&self, id: ValidId<'_>) -> bool {
         self.find(id.as_bytes()).is_ok_and(|place| !self.entries[place].is_gone())
     }
 
@@ -95,8 +98,9 @@ impl Roster {
         self.entries.len()
     }
 
-    fn text_of(&self, entry: Entry) -> &str {
-        std::str::from_utf8(self.id(entry)).expect("an ID is text")
+    fn instance(&self, entry: Entry) -> InstanceId {
+        let (id, _) = id::split(self.id(entry)).expect("what was added was an ID");
+        id.into()
     }
 
     fn all(&self) -> impl Iterator<Item = (&[u8], bool)> {
@@ -123,7 +127,7 @@ impl Hash for Roster {
 
 impl fmt::Debug for Roster {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = |&entry: &Entry| (self.text_of(entry), if entry.is_gone() { "gone" } else { "stands" });
+        let named = |&entry: &Entry| (self.instance(entry), if entry.is_gone() { "gone" } else { "stands" });
         formatter.debug_map().entries(self.entries.iter().map(named)).finish()
     }
 }
@@ -143,10 +147,14 @@ mod tests {
         state.finish()
     }
 
+    fn valid(id: &str) -> ValidId<'_> {
+        id::split(id.as_bytes()).expect("a valid ID").0
+    }
+
     fn matches(roster: &Roster, map: &BTreeMap<String, bool>) -> Result<(), TestCaseError> {
         let standing: Vec<&str> = map.iter().filter(|(_, stands)| **stands).map(|(id, _)| id.as_str()).collect();
-        prop_assert_eq!(roster.standing().collect::<Vec<_>>(), &standing[..]);
-        prop_assert_eq!(roster.first(), standing.first().copied());
+        prop_assert_eq!(roster.standing().map(|id| id.to_string()).collect::<Vec<_>>(), &standing[..]);
+        prop_assert_eq!(roster.first().map(|id| id.to_string()), standing.first().map(ToString::to_string));
         prop_assert_eq!(roster.len(), map.len());
         Ok(())
     }
@@ -157,25 +165,25 @@ mod tests {
             let (mut roster, mut map) = (Roster::default(), BTreeMap::new());
             for (adds, id) in &steps {
                 if *adds {
-                    prop_assert_eq!(roster.add(id), !map.contains_key(id));
+                    prop_assert_eq!(roster.add(valid(id)), !map.contains_key(id));
                     map.entry(id.clone()).or_insert(true);
                 } else {
-                    roster.remove(id);
+                    roster.remove(valid(id));
                     map.entry(id.clone()).and_modify(|stands| *stands = false);
                 }
                 matches(&roster, &map)?;
                 for (_, id) in &steps {
-                    prop_assert_eq!(roster.has_met(id), map.contains_key(id));
-                    prop_assert_eq!(roster.is_standing(id), map.get(id) == Some(&true));
+                    prop_assert_eq!(roster.has_met(valid(id)), map.contains_key(id));
+                    prop_assert_eq!(roster.is_standing(valid(id)), map.get(id) == Some(&true));
                 }
             }
 
             // However it came to be.
             let mut sorted = Roster::default();
-            map.keys().for_each(|id| assert!(sorted.add(id)));
+            map.keys().for_each(|id| assert!(sorted.add(valid(id))));
             let is_same = map.values().all(|stands| *stands);
             prop_assert_eq!(sorted == roster, is_same);
-            map.iter().filter(|(_, stands)| !**stands).for_each(|(id, _)| sorted.remove(id));
+            map.iter().filter(|(_, stands)| !**stands).for_each(|(id, _)| sorted.remove(valid(id)));
             prop_assert_eq!(&sorted, &roster);
             prop_assert_eq!(hash(&sorted), hash(&roster));
         }
