@@ -40,7 +40,7 @@ pub(crate) fn check(id: &str, payload: &str) -> Result<(), &'static str> {
 /// The event's line, its newline included.
 pub(crate) fn encode(id: &str, payload: &[u8], term: u64, primary: &InstanceId) -> Arc<[u8]> {
     let escaped;
-    let id = if id.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+    let id = if json::is_plain(id) {
         id.as_bytes()
     } else {
         escaped = serde_json::to_vec(id).expect("text is written to memory");

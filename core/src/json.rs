@@ -26,6 +26,14 @@ fn is_ordinary(text: &str) -> bool {
     pass.value().is_some() && pass.next() == END && pass.at == text.len()
 }
 
+/// Whether the text stands for itself between quotation marks.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let (eights, rest) = text.as_bytes().as_chunks();
+    let mut last = [b' '; size_of::<u64>()];
+    last[..rest.len()].copy_from_slice(rest);
+    eights.iter().chain([&last]).all(|eight| special(u64::from_le_bytes(*eight)) == 0)
+}
+
 struct Pass<'text> {
     bytes: &'text [u8],
     at: usize,
@@ -244,6 +252,12 @@ mod tests {
             }
             let text: String = characters.into_iter().collect();
             prop_assert!(!is_ordinary(&text) || is_json(&text) && !text.contains(['\n', '\r']), "{}", text);
+        }
+
+        #[test]
+        fn plain_is_what_needs_no_escape(text in prop_oneof!["[ -~]{0,20}", any::<String>()]) {
+            let escaped = serde_json::to_string(&text).expect("text is written to memory");
+            prop_assert_eq!(is_plain(&text), escaped[1..escaped.len() - 1] == text);
         }
 
         #[test]
