@@ -111,7 +111,6 @@ impl Fold {
     }
 
     /// Those registered and not gone, the smallest first.
-    #[must_use]
     pub fn candidates(&self) -> impl Iterator<Item = InstanceId> {
         self.roster.standing()
     }

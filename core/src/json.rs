@@ -189,8 +189,8 @@ fn special(bytes: u64) -> u64 {
     // A byte's high bit is set where it is below its bound. A borrow reaches no byte before the first of those, and what
     // is not ASCII stands for itself.
     let is_below = |bytes: u64, bound: u8| bytes.wrapping_sub(EACH * u64::from(bound));
-    let quotes = is_below(bytes ^ EACH * u64::from(b'"'), 1);
-    let backslashes = is_below(bytes ^ EACH * u64::from(b'\\'), 1);
+    let quotes = is_below(bytes ^ (EACH * u64::from(b'"')), 1);
+    let backslashes = is_below(bytes ^ (EACH * u64::from(b'\\')), 1);
     (is_below(bytes, b' ') | quotes | backslashes) & !bytes & HIGH_BITS
 }
 

@@ -180,10 +180,14 @@ mod tests {
 
             // However it came to be.
             let mut sorted = Roster::default();
-            map.keys().for_each(|id| assert!(sorted.add(valid(id))));
+            for id in map.keys() {
+                assert!(sorted.add(valid(id)));
+            }
             let is_same = map.values().all(|stands| *stands);
             prop_assert_eq!(sorted == roster, is_same);
-            map.iter().filter(|(_, stands)| !**stands).for_each(|(id, _)| sorted.remove(valid(id)));
+            for (id, _) in map.iter().filter(|(_, stands)| !**stands) {
+                sorted.remove(valid(id));
+            }
             prop_assert_eq!(&sorted, &roster);
             prop_assert_eq!(hash(&sorted), hash(&roster));
         }
