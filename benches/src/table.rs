@@ -77,7 +77,8 @@ pub fn text(summary: &Summary) -> String {
     text
 }
 
-/// The figures that the README tells, each with the command that measures it anew: those with a goal, and how a join grows.
+/// The figures that the README tells, each with the command that measures it anew: those with a goal, and how a join grows,
+/// beside how its floor does that looks at the checksums as well.
 #[must_use]
 pub fn markdown(summary: &Summary) -> String {
     let mut text = format!("{}\n\n", summary.provenance());
@@ -86,7 +87,8 @@ pub fn markdown(summary: &Summary) -> String {
     );
     for (ratio, row) in summary.ratios.iter().zip(rows(summary)) {
         if Goal::of(&ratio.key).is_some() || ratio.key.subject == "join/living" {
-            let Row { subject, contestant: _, statistic, figure, floor, ratio: times, goal } = row;
+            let Row { subject, contestant, statistic, figure, floor, ratio: times, goal } = row;
+            let subject = if contestant == "election" { subject } else { format!("{subject} by {contestant}") };
             let command = format!("ci/bench.sh --quick {}", ratio.key.subject);
             let _ = writeln!(text, "| {subject}, {statistic} | {figure} | {floor} | {times} | {goal} | `{command}` |");
         }

@@ -141,12 +141,12 @@ impl<K: Kernel> Election<K> {
             return Err(self.error(Fault { name: Name::Directory, call: "record", cause: Cause::Forked }));
         }
         let refuse = |cause| self.error(Fault { name: Name::Log(0), call: "record", cause });
-        let parsed = entry::check(event, payload).map_err(|why| refuse(Cause::Event(why)))?;
+        entry::check(event, payload).map_err(|why| refuse(Cause::Event(why)))?;
         self.machine.with(|machine| {
-            if machine.logbook().pending().len() >= self.pending_max {
+            if machine.logbook().pending_count() >= self.pending_max {
                 return Err(refuse(Cause::PendingFull));
             }
-            machine.deliver(parsed);
+            machine.deliver_text(event, payload);
             if matches!(machine.role(), Role::Primary { .. }) {
                 // A primary waits for nothing that the time could end, and a look at the clock costs as much as a call.
                 self.drive_from(machine, machine.now())?;
@@ -195,7 +195,7 @@ impl<K: Kernel> Election<K> {
 
     /// How many events this instance keeps, not knowing them to be in the log.
     pub fn pending(&self) -> usize {
-        self.machine.with(|machine| machine.logbook().pending().len())
+        self.machine.with(|machine| machine.logbook().pending_count())
     }
 
     /// The election directory.
@@ -212,7 +212,7 @@ impl<K: Kernel> Election<K> {
     fn is_next(&self) -> bool {
         self.machine.with(|machine| {
             let fold = machine.fold();
-            fold.candidates().find(|&id| fold.primary() != Some(id)) == Some(&self.id)
+            fold.candidates().find(|id| fold.primary() != Some(id)).as_ref() == Some(&self.id)
         })
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::event_ids::{EventId, EventIds};
-use crate::logbook::{Event, Writer};
+use crate::id::InstanceId;
+use crate::json;
 
 /// The longest event ID, in bytes.
 pub const EVENT_ID_BYTES_MAX: usize = 256;
@@ -17,39 +18,64 @@ const START: &[u8] = b"{\"event\":\"";
 /// As much of a line as can hold its event's ID: each of the ID's bytes takes six at most.
 const HEAD_BYTES_MAX: usize = START.len() + 6 * EVENT_ID_BYTES_MAX + 1;
 
-/// What a line has at most beside its event's ID and payload, unless characters of the ID are escaped.
-const LINE_REST_BYTES: usize = 160;
+/// A line that is no longer is put together where it needs no allocation.
+const SHORT_LINE_BYTES: usize = 512;
 
-/// The event, once it is known to fit on a line; else what is wrong with it.
-pub(crate) fn check(id: &str, payload: &str) -> Result<Event, &'static str> {
+/// What stands behind the payload.
+const END: &[u8] = b"}\n";
+
+/// Refuses an event that does not fit on a line.
+pub(crate) fn check(id: &str, payload: &str) -> Result<(), &'static str> {
     if id.is_empty() {
         Err("the event ID is empty")
     } else if id.len() > EVENT_ID_BYTES_MAX {
         Err("the event ID is longer than 256 bytes")
     } else if payload.len() > PAYLOAD_BYTES_MAX {
         Err("the payload is longer than 1 MiB")
-    } else if [b'\n', b'\r'].iter().any(|line_break| payload.as_bytes().contains(line_break)) {
-        Err("the payload has a line break")
-    } else if serde_json::from_str::<serde::de::IgnoredAny>(payload).is_err() {
-        Err("the payload is not a JSON value")
     } else {
-        Ok(Event { id: id.into(), payload: payload.into() })
+        json::check_line(payload)
     }
 }
 
 /// The event's line, its newline included.
-pub(crate) fn encode(event: &Event, writer: &Writer<'_>) -> Arc<[u8]> {
-    let mut line = Vec::with_capacity(event.id.len() + event.payload.len() + LINE_REST_BYTES);
-    line.extend_from_slice(&START[..START.len() - 1]);
-    serde_json::to_writer(&mut line, &*event.id).expect("text is written to memory");
-    line.extend_from_slice(b",\"term\":");
-    line.extend_from_slice(itoa::Buffer::new().format(writer.term).as_bytes());
-    line.extend_from_slice(b",\"primary\":\"");
-    line.extend_from_slice(writer.id.as_str().as_bytes());
-    line.extend_from_slice(b"\",\"payload\":");
-    line.extend_from_slice(event.payload.as_bytes());
-    line.extend_from_slice(b"}\n");
-    line.into()
+pub(crate) fn encode(id: &str, payload: &[u8], term: u64, primary: &InstanceId) -> Arc<[u8]> {
+    let escaped;
+    let id = if json::is_plain(id) {
+        id.as_bytes()
+    } else {
+        escaped = serde_json::to_vec(id).expect("text is written to memory");
+        &escaped[1..escaped.len() - 1]
+    };
+    let mut digits = itoa::Buffer::new();
+    let parts = [
+        START,
+        id,
+        b"\",\"term\":",
+        digits.format(term).as_bytes(),
+        b",\"primary\":\"",
+        primary.as_str().as_bytes(),
+        b"\",\"payload\":",
+        payload,
+        END,
+    ];
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length <= SHORT_LINE_BYTES {
+        let mut line = [0; SHORT_LINE_BYTES];
+        let mut end = 0;
+        for part in parts {
+            line[end..end + part.len()].copy_from_slice(part);
+            end += part.len();
+        }
+        line[..end].into()
+    } else {
+        parts.concat().into()
+    }
+}
+
+/// The payload in an event's line.
+pub(crate) fn payload(line: &[u8], payload_bytes: usize) -> &[u8] {
+    let end = line.len() - END.len();
+    &line[end - payload_bytes..end]
 }
 
 /// Reads a log from its start, chunk by chunk, and collects the IDs of the events in it. Lines of others are passed over.
@@ -85,7 +111,7 @@ impl Scanner {
                     event_id(&self.head)
                 };
                 if let Some(id) = id {
-                    ids.insert(EventId::new(id.into()));
+                    ids.insert(EventId::of(&id));
                 }
                 self.head.clear();
                 self.line_start = self.offset;

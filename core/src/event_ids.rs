@@ -4,28 +4,43 @@ use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// An event's ID with its hash, which is computed once in however many sets it is looked for.
 #[derive(Clone, Debug)]
-pub(crate) struct EventId {
+pub(crate) struct EventId<T = Arc<str>> {
     hash: u64,
-    text: Arc<str>,
+    text: T,
+}
+
+impl<'text> EventId<&'text str> {
+    pub(crate) fn of(text: &'text str) -> Self {
+        // One key for all sets of this process: whoever chooses the IDs cannot know it, and so cannot choose them to collide.
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self { hash: KEY.hash_one(text), text }
+    }
+
+    pub(crate) fn text(&self) -> &'text str {
+        self.text
+    }
+
+    pub(crate) fn keep(self) -> EventId {
+        EventId { hash: self.hash, text: self.text.into() }
+    }
 }
 
 impl EventId {
-    pub(crate) fn new(text: Arc<str>) -> Self {
-        Self { hash: hash(&text), text }
+    pub(crate) fn as_ref(&self) -> EventId<&str> {
+        EventId { hash: self.hash, text: &self.text }
     }
 
-    fn is(&self, hash: u64, text: &str) -> bool {
-        self.hash == hash && *self.text == *text
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
-}
 
-/// One key for all sets of this process: whoever chooses the IDs cannot know it, and so cannot choose them to collide.
-fn hash(text: &str) -> u64 {
-    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    KEY.hash_one(text)
+    pub(crate) fn is(&self, other: &EventId<&str>) -> bool {
+        self.hash == other.hash && *self.text == *other.text
+    }
 }
 
 /// Event IDs, in no order. Two sets with the same IDs are equal and hash alike, however they came to be.
@@ -33,34 +48,27 @@ fn hash(text: &str) -> u64 {
 pub(crate) struct EventIds(HashTable<EventId>);
 
 impl EventIds {
-    pub(crate) fn has(&self, text: &str) -> bool {
-        // An empty set is asked often.
-        !self.0.is_empty() && {
-            let hash = hash(text);
-            self.0.find(hash, |one| one.is(hash, text)).is_some()
+    pub(crate) fn contains(&self, id: &EventId<&str>) -> bool {
+        self.0.find(id.hash, |one| one.is(id)).is_some()
+    }
+
+    /// Takes it in, unless it is here.
+    pub(crate) fn insert(&mut self, id: EventId<&str>) {
+        if let Entry::Vacant(place) = self.0.entry(id.hash, |one| one.is(&id), |one| one.hash) {
+            place.insert(id.keep());
         }
     }
 
-    pub(crate) fn contains(&self, id: &EventId) -> bool {
-        self.0.find(id.hash, |one| one.is(id.hash, &id.text)).is_some()
+    /// Takes in what is known not to be here.
+    pub(crate) fn insert_new(&mut self, id: EventId) {
+        debug_assert!(!self.contains(&id.as_ref()), "{id:?} is here");
+        self.0.insert_unique(id.hash, id, |one| one.hash);
     }
 
-    /// Whether it is new here.
-    pub(crate) fn insert(&mut self, id: EventId) -> bool {
-        let entry = self.0.entry(id.hash, |one| one.is(id.hash, &id.text), |one| one.hash);
-        let is_new = matches!(entry, hashbrown::hash_table::Entry::Vacant(_));
-        entry.or_insert(id);
-        is_new
-    }
-
-    pub(crate) fn remove(&mut self, id: &EventId) {
-        if let Ok(found) = self.0.find_entry(id.hash, |one| one.is(id.hash, &id.text)) {
+    pub(crate) fn remove(&mut self, id: &EventId<&str>) {
+        if let Ok(found) = self.0.find_entry(id.hash, |one| one.is(id)) {
             found.remove();
         }
-    }
-
-    pub(crate) fn retain(&mut self, keep: impl Fn(&EventId) -> bool) {
-        self.0.retain(|id| keep(id));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -70,11 +78,15 @@ impl EventIds {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl PartialEq for EventIds {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.0.iter().all(|id| other.contains(id))
+        self.len() == other.len() && self.0.iter().all(|id| other.contains(&id.as_ref()))
     }
 }
 
@@ -101,7 +113,7 @@ mod tests {
         let set = |ids: &[&str]| {
             let mut set = EventIds::default();
             for id in ids {
-                set.insert(EventId::new((*id).into()));
+                set.insert(EventId::of(id));
             }
             set
         };

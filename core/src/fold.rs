@@ -1,10 +1,9 @@
 //! The election: a pure fold over the journal. Append order decides, so that racing registrants need no lock among them.
 
-use std::collections::BTreeSet;
-
 use crate::call::Time;
 use crate::id::InstanceId;
 use crate::record::{Kind, Line, RECORD_BYTES, Record, View};
+use crate::roster::Roster;
 
 /// What the journal says so far. Everyone who has read the same bytes holds the same value.
 ///
@@ -17,8 +16,7 @@ use crate::record::{Kind, Line, RECORD_BYTES, Record, View};
 pub struct Fold {
     term: u64,
     primary: Option<InstanceId>,
-    candidates: BTreeSet<InstanceId>,
-    gone: BTreeSet<InstanceId>,
+    roster: Roster,
     opened_at: Option<Time>,
     damaged_lines: u64,
     newer: bool,
@@ -29,15 +27,7 @@ const UNFINISHED_LINE_BYTES_MAX: usize = 4096;
 
 impl Default for Fold {
     fn default() -> Self {
-        Self {
-            term: 1,
-            primary: None,
-            candidates: BTreeSet::new(),
-            gone: BTreeSet::new(),
-            opened_at: None,
-            damaged_lines: 0,
-            newer: false,
-        }
+        Self { term: 1, primary: None, roster: Roster::default(), opened_at: None, damaged_lines: 0, newer: false }
     }
 }
 
@@ -81,37 +71,30 @@ impl Fold {
     fn take_in(&mut self, record: &View<'_>) {
         match record.kind {
             Kind::Register => {
-                if !self.has_met(record.id) {
-                    self.candidates.insert(InstanceId::of_valid(record.id));
+                if self.roster.add(record.id) {
                     self.opened_at.get_or_insert(record.at);
                 }
             }
             Kind::Seal => {
                 if record.term == self.term && self.primary.is_none() {
-                    self.primary = self.candidates.first().cloned();
+                    self.primary = self.roster.first();
                 }
             }
             Kind::Depose => {
                 if record.term == self.term
                     && let Some(primary) = self.primary.take()
                 {
-                    self.remove(primary.as_str());
+                    self.roster.remove(primary.as_valid());
                     self.term += 1;
                 }
             }
             Kind::Leave => {
-                self.remove(record.id);
-                if self.primary.as_ref().is_some_and(|primary| primary.as_str() == record.id) {
+                self.roster.remove(record.id);
+                if self.primary.as_ref().is_some_and(|primary| primary.as_valid() == record.id) {
                     self.primary = None;
                     self.term += 1;
                 }
             }
-        }
-    }
-
-    fn remove(&mut self, id: &str) {
-        if let Some(id) = self.candidates.take(id) {
-            self.gone.insert(id);
         }
     }
 
@@ -128,33 +111,26 @@ impl Fold {
     }
 
     /// Those registered and not gone, the smallest first.
-    #[must_use]
-    pub fn candidates(&self) -> impl ExactSizeIterator<Item = &InstanceId> {
-        self.candidates.iter()
+    pub fn candidates(&self) -> impl Iterator<Item = InstanceId> {
+        self.roster.standing()
     }
 
     /// Whether the ID was ever registered.
     #[must_use]
     pub fn knows(&self, id: &InstanceId) -> bool {
-        self.has_met(id.as_str())
-    }
-
-    fn has_met(&self, id: &str) -> bool {
-        // Where IDs sort by birth, a new one is behind all others.
-        let meets = |ids: &BTreeSet<InstanceId>| ids.last().is_some_and(|last| last.as_str() >= id) && ids.contains(id);
-        meets(&self.candidates) || meets(&self.gone)
+        self.roster.has_met(id.as_valid())
     }
 
     /// Whether the ID is registered and not gone.
     #[must_use]
     pub fn is_candidate(&self, id: &InstanceId) -> bool {
-        self.candidates.contains(id)
+        self.roster.is_standing(id.as_valid())
     }
 
     /// How many have ever registered.
     #[must_use]
     pub fn registered_count(&self) -> usize {
-        self.candidates.len() + self.gone.len()
+        self.roster.len()
     }
 
     /// When the first of them registered: from then on term 1 stays open for the window.

@@ -1,6 +1,5 @@
 //! Names of the instances that take part in an election.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,17 +10,6 @@ use ulid::Ulid;
 
 /// The longest instance ID, in bytes: what a journal record has room for.
 pub const ID_BYTES_MAX: usize = 64;
-
-/// Whether a byte may stand in an ID. Every record that is read has one, so that it is looked up, not worked out.
-static ALLOWED: [bool; 256] = {
-    let mut allowed = [false; 256];
-    let mut byte: u8 = 0;
-    while byte < 128 {
-        allowed[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        byte += 1;
-    }
-    allowed
-};
 
 /// Names one *join*: never a process, never a module, never used twice.
 ///
@@ -48,30 +36,24 @@ impl InstanceId {
     pub fn new(id: impl AsRef<str>) -> Result<Self, InvalidId> {
         let id = id.as_ref();
         match Self::check(id) {
-            Ok(id) => Ok(Self::of_valid(id)),
+            Ok(()) => Ok(Self(id.into())),
             // An ID can be arbitrarily long and arbitrarily strange: an excerpt is enough to recognise it.
             Err(why) => Err(InvalidId { id: id.chars().take(ID_BYTES_MAX).collect(), why }),
         }
     }
 
-    /// The text, if it can name an instance; else why it cannot.
-    pub(crate) fn check(id: &str) -> Result<&str, &'static str> {
+    fn check(id: &str) -> Result<(), &'static str> {
         if id.is_empty() {
             Err("is empty")
         } else if id.len() > ID_BYTES_MAX {
             Err("is too long")
         } else if id.starts_with('.') {
             Err("starts with a dot")
-        } else if !id.bytes().all(|byte| ALLOWED[usize::from(byte)]) {
+        } else if allowed_bytes(id.as_bytes()) < id.len() {
             Err("has a character that a file name here must not have")
         } else {
-            Ok(id)
+            Ok(())
         }
-    }
-
-    /// The ID of a text that has passed the check.
-    pub(crate) fn of_valid(id: &str) -> Self {
-        Self(id.into())
     }
 
     /// Makes a fresh ID (a [ULID](https://github.com/ulid/spec)): later ones sort after earlier ones, within this process
@@ -99,7 +81,7 @@ impl InstanceId {
             Ulid::from_parts(now_ms, u128::from_ne_bytes(random))
         };
         *last = Some((Guard::default(), ulid));
-        Ok(Self::of_valid(ulid.array_to_str(&mut [0; ulid::ULID_LEN])))
+        Ok(Self(Arc::from(&*ulid.array_to_str(&mut [0; ulid::ULID_LEN]))))
     }
 
     /// The ID as text.
@@ -107,12 +89,9 @@ impl InstanceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-/// Ordered and hashed as its text is.
-impl Borrow<str> for InstanceId {
-    fn borrow(&self) -> &str {
-        &self.0
+    pub(crate) fn as_valid(&self) -> ValidId<'_> {
+        ValidId(self.0.as_bytes())
     }
 }
 
@@ -133,5 +112,93 @@ impl std::str::FromStr for InstanceId {
 
     fn from_str(id: &str) -> Result<Self, InvalidId> {
         Self::new(id)
+    }
+}
+
+/// An ID where it stands in other bytes: most of those that are read are looked for and need no copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ValidId<'a>(&'a [u8]);
+
+impl<'a> ValidId<'a> {
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl From<ValidId<'_>> for InstanceId {
+    fn from(id: ValidId<'_>) -> Self {
+        Self(std::str::from_utf8(id.0).expect("an ID is ASCII").into())
+    }
+}
+
+/// The ID that the bytes start with, and what stands behind it.
+pub(crate) fn split(bytes: &[u8]) -> Option<(ValidId<'_>, &[u8])> {
+    let (id, rest) = bytes.split_at(allowed_bytes(bytes));
+    (!id.is_empty() && id.len() <= ID_BYTES_MAX && id[0] != b'.').then_some((ValidId(id), rest))
+}
+
+/// How many of the first bytes may stand in an ID. Every record that is read has one, so they are looked at eight at once.
+fn allowed_bytes(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk() {
+        let others = others(u64::from_le_bytes(*eight));
+        if others != 0 {
+            return at + first(others);
+        }
+        at += size_of::<u64>();
+    }
+    let mut rest = [0; size_of::<u64>()];
+    rest[..bytes.len() - at].copy_from_slice(&bytes[at..]);
+    at + first(others(u64::from_le_bytes(rest)))
+}
+
+/// The high bit of each of eight bytes that may not stand in an ID.
+fn others(bytes: u64) -> u64 {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH_BITS: u64 = EACH << 7;
+    let low = bytes & !HIGH_BITS;
+    // A byte's high bit is set where it is in the range: no sum of seven bits reaches the next byte.
+    let from = |first: u8| low + EACH * u64::from(0x80 - first);
+    let within = |first: u8, last: u8| from(first) & !from(last + 1);
+    let allowed =
+        within(b'-', b'.') | within(b'0', b'9') | within(b'A', b'Z') | within(b'_', b'_') | within(b'a', b'z');
+    (!allowed | bytes) & HIGH_BITS
+}
+
+/// Which of eight bytes is the first that has its high bit set.
+fn first(high_bits: u64) -> usize {
+    (high_bits.trailing_zeros() / u8::BITS) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn is_allowed(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+    }
+
+    proptest! {
+        #[test]
+        fn allowed_bytes_are_those_before_the_first_that_is_not(start in "[A-Za-z0-9._-]{0,20}", rest: [u8; 12]) {
+            let bytes = [start.as_bytes(), &rest].concat();
+            for end in 0..=bytes.len() {
+                let expected = bytes[..end].iter().take_while(|&&byte| is_allowed(byte)).count();
+                prop_assert_eq!(allowed_bytes(&bytes[..end]), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn each_byte_is_told_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut bytes = *b"aZ09.-_z";
+                bytes[at] = byte;
+                assert_eq!(allowed_bytes(&bytes), if is_allowed(byte) { 8 } else { at }, "{byte:#x} at {at}");
+            }
+        }
     }
 }

@@ -59,9 +59,12 @@ mod step;
 
 mod fold;
 mod record;
+mod roster;
 
 mod entry;
+mod json;
 mod logbook;
+mod pending;
 
 pub mod call;
 mod file_system;

@@ -4,15 +4,14 @@
 //! first reads what its predecessors wrote and repairs a tail that one of them tore. Only a primary writes, and none is
 //! primary before its predecessor's seat is empty, so that what it reads is final.
 
-use std::collections::VecDeque;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::call::{Access, Call, FileKind, Handle, Name, Reply};
-use crate::entry::{Scanner, TornTail, encode};
+use crate::entry::{Scanner, TornTail};
 use crate::error::{Cause, Fault};
 use crate::event_ids::{EventId, EventIds};
 use crate::id::InstanceId;
+use crate::pending::{Pending, PendingEvent};
 use crate::refusal::admit;
 
 /// How much of the log is read at once, in bytes.
@@ -59,21 +58,13 @@ pub(crate) struct Writer<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Logbook {
     options: LogOptions,
-    pending: VecDeque<Pending>,
-    pending_ids: EventIds,
+    pending: Pending,
     known: EventIds,
     known_before: EventIds,
     phase: Phase,
     size: u64,
     trim_at: usize,
     fault: Option<Fault>,
-}
-
-/// An event that waits for its entry.
-#[derive(Clone, Debug)]
-struct Pending {
-    event: Event,
-    id: EventId,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -101,8 +92,7 @@ impl Logbook {
         Self {
             trim_at: options.trim_pending.max(1),
             options,
-            pending: VecDeque::new(),
-            pending_ids: EventIds::default(),
+            pending: Pending::default(),
             known: EventIds::default(),
             known_before: EventIds::default(),
             phase: Phase::Closed,
@@ -111,28 +101,23 @@ impl Logbook {
         }
     }
 
-    /// The events that this instance has received and of which it does not know that they are in the log.
+    /// How many events this instance has received and does not know to be in the log.
     #[must_use]
-    pub fn pending(&self) -> impl ExactSizeIterator<Item = &Event> {
-        self.pending.iter().map(|pending| &pending.event)
+    pub fn pending_count(&self) -> usize {
+        self.pending.len()
     }
 
     /// Whether the event waits for its entry.
     #[must_use]
     pub fn is_pending(&self, id: &str) -> bool {
-        self.pending_ids.has(id)
+        self.pending.len() > 0 && self.pending.contains(&EventId::of(id))
     }
 
-    /// Whether the event is known to be in the log.
-    #[must_use]
-    pub fn is_known(&self, id: &str) -> bool {
-        self.known.has(id) || self.known_before.has(id)
-    }
-
-    pub(crate) fn deliver(&mut self, event: Event) {
-        let id = EventId::new(event.id.clone());
-        if !self.known.contains(&id) && !self.known_before.contains(&id) && self.pending_ids.insert(id.clone()) {
-            self.pending.push_back(Pending { event, id });
+    /// Takes an event in, which its line most likely says to have come in that term.
+    pub(crate) fn deliver(&mut self, id: &str, payload: &str, term: u64, instance: &InstanceId) {
+        let id = EventId::of(id);
+        if !self.known.contains(&id) && !self.known_before.contains(&id) && !self.pending.contains(&id) {
+            self.pending.push(PendingEvent::new(id, payload, term, instance));
         }
     }
 
@@ -292,9 +277,7 @@ impl Logbook {
     /// The log has been read to its end.
     fn looked(&mut self, writer: Option<&Writer<'_>>) -> Phase {
         let (known, known_before) = (&self.known, &self.known_before);
-        let is_unknown = |id: &EventId| !known.contains(id) && !known_before.contains(id);
-        self.pending.retain(|pending| is_unknown(&pending.id));
-        self.pending_ids.retain(is_unknown);
+        self.pending.retain(|id| !known.contains(&id.as_ref()) && !known_before.contains(&id.as_ref()));
         if writer.is_some() {
             Phase::Ready
         } else {
@@ -306,16 +289,15 @@ impl Logbook {
 
     fn write(&self, writer: Option<&Writer<'_>>) -> Phase {
         match (self.pending.front(), writer) {
-            (Some(pending), Some(writer)) => Phase::Write { line: encode(&pending.event, writer), written: 0 },
+            (Some(event), Some(writer)) => Phase::Write { line: event.line(writer.term, writer.id), written: 0 },
             _ => Phase::Ready,
         }
     }
 
     /// The entry of the first pending event is in the log.
     fn wrote(&mut self) -> Phase {
-        if let Some(Pending { event: _, id }) = self.pending.pop_front() {
-            self.pending_ids.remove(&id);
-            self.known.insert(id);
+        if let Some(event) = self.pending.pop() {
+            self.known.insert_new(event.into_id());
         }
         if self.size >= self.options.rotate_bytes { Phase::CloseToRotate } else { Phase::Ready }
     }
@@ -323,21 +305,6 @@ impl Logbook {
     fn failed(&mut self, fault: Fault) -> Phase {
         self.fault = Some(fault);
         Phase::CloseAfterFault
-    }
-}
-
-/// The hash beside the event follows from it.
-impl PartialEq for Pending {
-    fn eq(&self, other: &Self) -> bool {
-        self.event == other.event
-    }
-}
-
-impl Eq for Pending {}
-
-impl Hash for Pending {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.event.hash(state);
     }
 }
 

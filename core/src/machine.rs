@@ -130,9 +130,13 @@ impl Machine {
     }
 
     /// Takes an event: written at once where this instance is primary, else kept until it is or until another wrote it.
-    pub fn deliver(&mut self, event: Event) {
+    pub fn deliver(&mut self, event: &Event) {
+        self.deliver_text(&event.id, &event.payload);
+    }
+
+    pub(crate) fn deliver_text(&mut self, id: &str, payload: &str) {
         if !matches!(self.phase, Phase::Release | Phase::Ended) {
-            self.logbook.deliver(event);
+            self.logbook.deliver(id, payload, self.fold.term(), &self.setup.id);
         }
     }
 
@@ -224,16 +228,19 @@ impl Machine {
     /// [`Call::is_timed`].
     pub fn reply(&mut self, reply: Reply, now: Time) {
         self.now = now;
-        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
-        self.phase = match self.advance(phase, reply) {
-            Ok(next) => next,
-            Err(fault) => {
-                if self.role != Role::Left {
-                    self.role = Role::Failed(fault);
-                }
-                Phase::Release
-            }
+        let advanced = if matches!(self.phase, Phase::Settled) {
+            let writer = writer(&self.role, &self.setup, self.read_to);
+            self.logbook.reply(writer.as_ref(), reply)
+        } else {
+            let phase = std::mem::replace(&mut self.phase, Phase::Ended);
+            self.advance(phase, reply).map(|next| self.phase = next)
         };
+        if let Err(fault) = advanced {
+            if self.role != Role::Left {
+                self.role = Role::Failed(fault);
+            }
+            self.phase = Phase::Release;
+        }
     }
 
     fn advance(&mut self, phase: Phase, reply: Reply) -> Result<Phase, Fault> {
@@ -320,11 +327,6 @@ impl Machine {
             }
             (Phase::CloseRival, _) => append(Kind::Depose, self.fold.term()),
 
-            (Phase::Settled, reply) => {
-                let writer = writer(&self.role, &self.setup, self.read_to);
-                self.logbook.reply(writer.as_ref(), reply)?;
-                Phase::Settled
-            }
             (Phase::Release, _) => Phase::Ended,
             (phase, reply) => {
                 self.phase = phase;

@@ -5,7 +5,7 @@
 //! the checksum, and the newline lets a reader find the next good record.
 
 use crate::call::Time;
-use crate::id::InstanceId;
+use crate::id::{self, InstanceId, ValidId};
 
 /// The size of every record, in bytes, its newline included.
 pub const RECORD_BYTES: usize = 128;
@@ -55,8 +55,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Register, Self::Seal, Self::Depose, Self::Leave];
-
     /// The word that stands in the record.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -67,6 +65,15 @@ impl Kind {
             Self::Leave => "leave",
         }
     }
+
+    /// The word that the bytes start with, and what stands behind the space after it.
+    fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let after = |kind, word: &[u8]| bytes.strip_prefix(word).map(|rest| (kind, rest));
+        after(Self::Register, b"register ")
+            .or_else(|| after(Self::Leave, b"leave "))
+            .or_else(|| after(Self::Seal, b"seal "))
+            .or_else(|| after(Self::Depose, b"depose "))
+    }
 }
 
 /// A record where it stands in the journal: most of those that are read name an ID that is known, and need no copy of it.
@@ -74,8 +81,7 @@ impl Kind {
 pub(crate) struct View<'a> {
     pub(crate) kind: Kind,
     pub(crate) term: u64,
-    /// Valid as an instance's ID.
-    pub(crate) id: &'a str,
+    pub(crate) id: ValidId<'a>,
     pub(crate) at: Time,
 }
 
@@ -115,12 +121,12 @@ impl Record {
     #[must_use]
     pub fn decode(bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
         let View { kind, term, id, at } = View::decode(bytes)?;
-        Some(Self { kind, term, id: InstanceId::of_valid(id), at })
+        Some(Self { kind, term, id: id.into(), at })
     }
 
     /// The record as a reader of the journal sees it.
     pub(crate) fn view(&self) -> View<'_> {
-        View { kind: self.kind, term: self.term, id: self.id.as_str(), at: self.at }
+        View { kind: self.kind, term: self.term, id: self.id.as_valid(), at: self.at }
     }
 }
 
@@ -128,23 +134,15 @@ impl<'a> View<'a> {
     /// Reads what [`Record::encode`] wrote, and nothing else: a field that would not be written like this, and anything
     /// but one space between two of them, was not written by us.
     pub(crate) fn decode(bytes: &'a [u8; RECORD_BYTES]) -> Option<Self> {
-        let mut rest = &bytes[..CHECKSUM_AT];
-        let mut field = || {
-            let (field, behind) = rest.split_at(rest.iter().position(|&byte| byte == b' ')?);
-            rest = &behind[1..];
-            Some(field)
-        };
-        if field()? != MAGIC.as_bytes() {
-            return None;
-        }
-        let word = field()?;
-        let record = Self {
-            kind: Kind::ALL.into_iter().find(|kind| kind.word().as_bytes() == word)?,
-            term: decimal(field()?)?,
-            id: InstanceId::check(std::str::from_utf8(field()?).ok()?).ok()?,
-            at: Time::from_micros(decimal(field()?).filter(|&micros| micros <= MICROS_MAX)?),
-        };
-        (rest == &BLANK[..rest.len()] && bytes[CHECKSUM_AT..] == ending(&bytes[..CHECKSUM_AT])).then_some(record)
+        let rest = bytes[..CHECKSUM_AT].strip_prefix(START)?;
+        let (kind, rest) = Kind::split(rest)?;
+        let (term, rest) = decimal(rest)?;
+        let (id, rest) = id::split(rest)?;
+        let (micros, rest) = decimal(rest.strip_prefix(b" ")?)?;
+        let is_whole = micros <= MICROS_MAX
+            && *rest == BLANK[..rest.len()]
+            && bytes[CHECKSUM_AT..] == ending(&bytes[..CHECKSUM_AT]);
+        is_whole.then_some(Self { kind, term, id, at: Time::from_micros(micros) })
     }
 
     /// Reads a line by its last 128 bytes, its newline included: what stands before them is a torn predecessor.
@@ -163,23 +161,35 @@ impl<'a> View<'a> {
 
 /// What stands behind the fields: their checksum and the newline.
 fn ending(fields: &[u8]) -> [u8; RECORD_BYTES - CHECKSUM_AT] {
-    let checksum = crc32fast::hash(fields);
     let mut bytes = [b'\n'; RECORD_BYTES - CHECKSUM_AT];
-    for (digit, shift) in bytes.iter_mut().zip((0..32).step_by(4).rev()) {
-        *digit = b"0123456789abcdef"[(checksum >> shift & 0xf) as usize];
-    }
+    bytes[..8].copy_from_slice(&hexadecimal(crc32fast::hash(fields)));
     bytes
 }
 
-/// A number as it is written: with at least one digit, and none in vain.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
-        return None;
+/// The eight digits of a number, all at once: each record that is read has some.
+fn hexadecimal(number: u32) -> [u8; 8] {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    let halves = u64::from(number);
+    let halves = (halves & 0xffff_0000) << 16 | halves & 0xffff;
+    let bytes = (halves & 0xff00_0000_ff00) << 8 | halves & 0x00ff_0000_00ff;
+    let digits = (bytes & 0x00f0_00f0_00f0_00f0) << 4 | bytes & 0x000f_000f_000f_000f;
+    // One in each byte whose digit is above nine: it becomes a letter.
+    let letters = (digits + 6 * EACH) >> 4 & EACH;
+    (digits + u64::from(b'0') * EACH + u64::from(b'a' - b'0' - 10) * letters).to_be_bytes()
+}
+
+/// A number as it is written, and what stands behind the space after it: it has at least one digit, and none in vain.
+fn decimal(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    for (at, byte) in bytes.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let is_written_so = *byte == b' ' && (at == 1 || at > 1 && bytes[0] != b'0');
+            return is_written_so.then_some((number, &bytes[at + 1..]));
+        }
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
     }
-    digits.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.checked_sub(b'0').filter(|&digit| digit <= 9)?;
-        number.checked_mul(10)?.checked_add(digit.into())
-    })
+    None
 }
 
 /// Whether the bytes start like a record of a later version.

@@ -141,7 +141,7 @@ fn seen(fold: &Fold) -> Naive {
     Naive {
         term: fold.term(),
         primary: fold.primary().map(ToString::to_string),
-        candidates: fold.candidates().map(ToString::to_string).collect(),
+        candidates: fold.candidates().map(|id| id.to_string()).collect(),
     }
 }
 

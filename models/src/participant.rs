@@ -96,7 +96,7 @@ impl Participant for Machine {
     }
 
     fn deliver(&mut self, event: Event) {
-        self.deliver(event);
+        self.deliver(&event);
     }
 
     fn leave(&mut self) {

@@ -180,7 +180,7 @@ impl Participant for AnyParticipant {
 
     fn deliver(&mut self, event: Event) {
         match self {
-            Self::Journal(machine) => machine.deliver(event),
+            Self::Journal(machine) => machine.deliver(&event),
             Self::Script(script) => script.deliver(event),
         }
     }

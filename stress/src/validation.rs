@@ -89,7 +89,7 @@ impl Validator {
                 // An event at a primary is a drive without a look at the clock.
                 self.machine.take_log_fault();
                 let id = Plan::event_id(*event as usize);
-                self.machine.deliver(Event { id: id.into(), payload: "null".into() });
+                self.machine.deliver(&Event { id: id.into(), payload: "null".into() });
             }
             Entry::Leave => {
                 self.leaving = match self.machine.role() {

@@ -44,8 +44,15 @@ pub(crate) fn join_leftover(directory: &Path, seat: &str, record: &Bytes) -> io:
     elect(directory, journal, seat, record)
 }
 
-/// Joins a living election, whose primary has the other seat, and returns how much of the journal was read.
-pub(crate) fn join_living(directory: &Path, seat: &str, primary: &str, record: &Bytes) -> io::Result<(Held, usize)> {
+/// Joins a living election, whose primary has the other seat, and returns how much of the journal was read. `look` is
+/// shown each piece of it.
+pub(crate) fn join_living(
+    directory: &Path,
+    seat: &str,
+    primary: &str,
+    record: &Bytes,
+    look: impl Fn(&[u8]),
+) -> io::Result<(Held, usize)> {
     identify()?;
     let (directory, journal) = enter(directory)?;
     assert_eq!(lock(&journal, FlockOperation::NonBlockingLockExclusive), Err(Errno::AGAIN));
@@ -53,9 +60,9 @@ pub(crate) fn join_living(directory: &Path, seat: &str, primary: &str, record: &
     lock(&journal, FlockOperation::NonBlockingLockShared)?;
     fs::statat(&directory, "journal", AtFlags::SYMLINK_NOFOLLOW)?;
     let seat = claim(directory.as_fd(), seat)?;
-    let mut size = read_to_end(&journal, 0)?;
+    let mut size = read_to_end(&journal, 0, &look)?;
     io::write(&journal, record)?;
-    size += read_to_end(&journal, size)?;
+    size += read_to_end(&journal, size, &look)?;
     let rival = fs::openat(&directory, primary, ALWAYS | OFlags::RDONLY, PRIVATE)?;
     assert_eq!(lock(&rival, FlockOperation::NonBlockingLockShared), Err(Errno::AGAIN));
     Ok((vec![directory, journal, seat, rival], size))
@@ -105,20 +112,41 @@ pub(crate) fn lock(file: &OwnedFd, operation: FlockOperation) -> io::Result<()> 
     fs::flock(file, operation)
 }
 
-fn read(file: &OwnedFd, offset: usize) -> io::Result<usize> {
-    let mut bytes = [MaybeUninit::<u8>::uninit(); READ_BYTES];
-    io::pread(file, &mut bytes, offset as u64).map(|(read, _)| read.len())
+/// What no reader of a journal whose records have checksums can do without, beside reading it.
+pub(crate) fn verify(piece: &[u8]) {
+    let (records, rest) = piece.as_chunks::<RECORD_BYTES>();
+    assert!(rest.is_empty(), "{} bytes behind the last record", rest.len());
+    for record in records {
+        let (fields, ending) = record.split_at(RECORD_BYTES - CHECKSUM_DIGITS - 1);
+        let digits = std::str::from_utf8(&ending[..CHECKSUM_DIGITS]).expect("digits are text");
+        assert_eq!(u32::from_str_radix(digits, 16), Ok(crc32fast::hash(fields)));
+    }
 }
 
-fn read_to_end(file: &OwnedFd, start: usize) -> io::Result<usize> {
+/// How many hexadecimal digits a record ends in, before its newline.
+const CHECKSUM_DIGITS: usize = 8;
+
+fn read(file: &OwnedFd, offset: usize) -> io::Result<usize> {
+    read_piece(file, offset, |piece| piece.len())
+}
+
+fn read_to_end(file: &OwnedFd, start: usize, look: impl Fn(&[u8])) -> io::Result<usize> {
     let mut size = 0;
     loop {
-        let length = read(file, start + size)?;
+        let length = read_piece(file, start + size, |piece| {
+            look(piece);
+            piece.len()
+        })?;
         size += length;
         if length < READ_BYTES {
             return Ok(size);
         }
     }
+}
+
+fn read_piece<R>(file: &OwnedFd, offset: usize, take: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
+    let mut bytes = [MaybeUninit::<u8>::uninit(); READ_BYTES];
+    io::pread(file, &mut bytes, offset as u64).map(|(read, _)| take(read))
 }
 
 fn remove_seats(directory: BorrowedFd<'_>) -> io::Result<()> {

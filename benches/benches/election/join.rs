@@ -83,18 +83,22 @@ fn living(criterion: &mut Criterion, records: usize) {
         assert!(primary.is_primary());
     };
     let seat = Seat::new();
-    group.bench_function(criterion::BenchmarkId::new("floor", records), |bencher| {
-        bencher.iter_batched(
-            prepare,
-            |()| {
-                let (held, read) =
-                    floor::join_living(scratch.path(), &seat.name, &rival, &seat.record).expect("the calls succeed");
-                assert_eq!(read, size + RECORD_BYTES);
-                held
-            },
-            BatchSize::PerIteration,
-        );
-    });
+    // Beside the floor what a reader cannot do without either: the checksum of each record.
+    let readers: [(&str, fn(&[u8])); 2] = [("floor", |_| ()), ("checksums", floor::verify)];
+    for (name, look) in readers {
+        group.bench_function(criterion::BenchmarkId::new(name, records), |bencher| {
+            bencher.iter_batched(
+                prepare,
+                |()| {
+                    let (held, read) = floor::join_living(scratch.path(), &seat.name, &rival, &seat.record, look)
+                        .expect("the calls succeed");
+                    assert_eq!(read, size + RECORD_BYTES);
+                    held
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
     group.bench_function(criterion::BenchmarkId::new("election", records), |bencher| {
         bencher.iter_batched(
             prepare,
