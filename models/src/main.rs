@@ -1,6 +1,5 @@
 //! The command line of the checkers. People read standard error, machines standard output and files.
 
-mod export;
 mod progress;
 mod serve;
 mod summary;
@@ -15,12 +14,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use models::explore::plan::plan;
 use models::explore::{self, Space};
+use models::export::{Export, Unwritable};
 use models::story::{Story, page};
 use models::threads::{self, loom, shuttle};
 use models::verdict::{Report, Verdict};
 use models::zoo::{self, PROTOCOLS, Protocol};
 
-use crate::export::Export;
 use crate::progress::Progress;
 use crate::serve::serve;
 use crate::summary::{list, summary, table};
@@ -138,6 +137,12 @@ fn main() -> ExitCode {
 enum Failure {
     Usage(String),
     Environment(anyhow::Error),
+}
+
+impl From<Unwritable> for Failure {
+    fn from(unwritable: Unwritable) -> Self {
+        Self::from(anyhow::Error::from(unwritable))
+    }
 }
 
 impl From<anyhow::Error> for Failure {
