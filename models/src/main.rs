@@ -231,7 +231,8 @@ fn check(options: &Check) -> Result<Verdict, Failure> {
     }
 
     if let Some(json) = json {
-        let mut text = serde_json::to_vec_pretty(&reports).context("serializing the reports")?;
+        let exported: Vec<_> = reports.iter().map(Report::exported).collect();
+        let mut text = serde_json::to_vec_pretty(&exported).context("serializing the reports")?;
         text.push(b'\n');
         json.write(&text)?;
     }
