@@ -65,7 +65,8 @@ pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnM
             seconds: outcome.elapsed.as_secs_f64(),
         });
         let last = judge(&mut report, &space, &outcome);
-        if space.ids.len() == bounds.registrants {
+        // What the checkers of threads can come to as well.
+        if space.ids.len() == bounds.registrants && space.has_only_deaths() {
             report.ends.extend(outcome.ends);
         }
         if last {
