@@ -77,7 +77,7 @@ impl fmt::Display for Promise {
 pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, action: Action, after: &mut State) {
     let changed = world.slots().filter(|slot| before.actors[usize::from(*slot)] != after.actors[usize::from(*slot)]);
     let primary = |state: &State, slot: u8| world.glance(state, slot).primary;
-    let newcomer = changed.filter_map(|slot| primary(after, slot).filter(|_| primary(before, slot).is_none())).last();
+    let newcomer = changed.filter_map(|slot| primary(after, slot).filter(|_| primary(before, slot).is_none())).max();
     // What neither a belief nor the contents of a file have changed was judged before.
     let has_same_files = before.shape == after.shape && before.contents == after.contents;
     if newcomer.is_none() && (has_same_files || world.told_apart_by(before) == world.told_apart_by(after)) {
