@@ -67,7 +67,7 @@ fn leaving_out_what_nobody_can_tell_apart_leaves_out_no_outcome() {
         Space { per_process: 2, crashes: 1, ..race(2) },
         Space { window: Duration::ZERO, crashes: 2, leaves: 1, ..race(2) },
         Space { ids: vec!["b", "b"], crashes: 1, ..race(2) },
-        Space { crashes: 1, ..race(3) },
+        race(3),
     ] {
         let full = Space { reduce: false, ..reduced.clone() };
         let (reduced_ends, reduced_states) = ends(&reduced);
