@@ -11,6 +11,8 @@
 //! - Who is primary of a term follows from the journal alone, and its suffix never changes it.
 //! - No clock and no wait carries any of this: an early seal only means that fewer took part.
 
+mod ahead;
+
 use std::sync::Arc;
 
 use crate::call::{Access, Call, FileKind, Handle, Identity, Mode, Name, Reply, Time};

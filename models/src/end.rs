@@ -4,6 +4,8 @@ use crate::participant::Belief;
 
 /// In which order what counts came into the journal, and what each instance believed in the end.
 ///
+/// Who of those side by side registered first makes no difference to anyone, and is not told.
+///
 /// The orders of all calls would tell apart more, but their number is no measure: an instance that waits looks any number
 /// of times, so that there is no end of them. This is what they come to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,10 +56,11 @@ impl End {
             Some(Belief::Primary { term }) => Standing::Primary(*term),
             Some(Belief::Undecided | Belief::Secondary | Belief::Left) => Standing::NotPrimary,
         };
-        Self {
-            changes: changes.iter().map(|(change, who)| (*change, number(who))).collect(),
-            instances: beliefs.map(standing).collect(),
+        let mut changes: Vec<_> = changes.iter().map(|(change, who)| (*change, number(who))).collect();
+        for registrations in changes.chunk_by_mut(|(one, _), (other, _)| *one == *other && *one == Change::Registered) {
+            registrations.sort_unstable();
         }
+        Self { changes, instances: beliefs.map(standing).collect() }
     }
 
     /// How many instances were ever started.

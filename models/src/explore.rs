@@ -8,6 +8,7 @@ mod action;
 mod actor;
 pub mod check;
 mod checked;
+mod effect;
 mod end;
 mod files;
 mod intern;

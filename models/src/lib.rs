@@ -5,6 +5,7 @@ pub mod call;
 pub mod end;
 #[cfg(feature = "checkers")]
 pub mod explore;
+pub mod export;
 pub mod kernel;
 pub mod participant;
 pub mod real;

@@ -1,6 +1,5 @@
 //! The command line of the checkers. People read standard error, machines standard output and files.
 
-mod export;
 mod progress;
 mod serve;
 mod summary;
@@ -15,12 +14,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use models::explore::plan::plan;
 use models::explore::{self, Space};
+use models::export::{Export, Unwritable};
 use models::story::{Story, page};
 use models::threads::{self, loom, shuttle};
 use models::verdict::{Report, Verdict};
 use models::zoo::{self, PROTOCOLS, Protocol};
 
-use crate::export::Export;
 use crate::progress::Progress;
 use crate::serve::serve;
 use crate::summary::{list, summary, table};
@@ -140,6 +139,12 @@ enum Failure {
     Environment(anyhow::Error),
 }
 
+impl From<Unwritable> for Failure {
+    fn from(unwritable: Unwritable) -> Self {
+        Self::from(anyhow::Error::from(unwritable))
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Environment(error)
@@ -226,7 +231,8 @@ fn check(options: &Check) -> Result<Verdict, Failure> {
     }
 
     if let Some(json) = json {
-        let mut text = serde_json::to_vec_pretty(&reports).context("serializing the reports")?;
+        let exported: Vec<_> = reports.iter().map(Report::exported).collect();
+        let mut text = serde_json::to_vec_pretty(&exported).context("serializing the reports")?;
         text.push(b'\n');
         json.write(&text)?;
     }

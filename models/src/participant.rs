@@ -63,6 +63,10 @@ pub trait Participant: Clone + Debug + Eq + Hash + Send + Sync {
     fn leave(&mut self);
     /// What it believes.
     fn belief(&self) -> Belief;
+    /// Up to which byte it has read the journal, once it reads one that nobody may empty.
+    fn read_to(&self) -> Option<u64>;
+    /// Takes in what it has yet to read of the journal, as far as that makes no difference.
+    fn read_ahead(&mut self, journal: &[u8]);
 }
 
 /// The election that ships, as it ships.
@@ -101,6 +105,14 @@ impl Participant for Machine {
 
     fn leave(&mut self) {
         self.leave();
+    }
+
+    fn read_to(&self) -> Option<u64> {
+        self.read_to()
+    }
+
+    fn read_ahead(&mut self, journal: &[u8]) {
+        self.read_ahead(journal);
     }
 
     fn belief(&self) -> Belief {

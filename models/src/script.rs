@@ -283,6 +283,12 @@ impl Participant for Script {
     fn belief(&self) -> Belief {
         self.belief.clone()
     }
+
+    fn read_to(&self) -> Option<u64> {
+        None
+    }
+
+    fn read_ahead(&mut self, _journal: &[u8]) {}
 }
 
 impl PartialEq for Script {

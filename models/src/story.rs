@@ -65,9 +65,8 @@ impl Story {
             return None;
         }
         let protocol = zoo::find(&report.protocol);
-        let instances = names(report);
-        let per_process = protocol.map_or(1, |protocol| protocol.needs.instances_per_process);
-        let mut stage = Stage::new(&report.counterexample, per_process, instances.len());
+        let instances = report.names();
+        let mut stage = Stage::new(&report.counterexample, report.processes.clone(), instances.len());
         Some(Self {
             protocol: report.protocol.clone(),
             summary: protocol.map(|protocol| protocol.summary.to_owned()).unwrap_or_default(),
@@ -114,40 +113,24 @@ impl Step {
     }
 }
 
-/// The IDs of the instances that take part, each numbered where another has the same.
-fn names(report: &Report) -> Vec<String> {
-    let count = report.counterexample.iter().map(|moment| usize::from(moment.instance) + 1).max().unwrap_or(1);
-    let id =
-        |instance: usize| report.instances.get(instance).cloned().unwrap_or_else(|| format!("instance {instance}"));
-    (0..count)
-        .map(|instance| {
-            let (before, all) = ((0..instance), (0..count));
-            let same = |other: &usize| id(*other) == id(instance);
-            match all.filter(same).count() {
-                1 => id(instance),
-                _ => format!("{} ({})", id(instance), before.filter(same).count() + 1),
-            }
-        })
-        .collect()
-}
-
 /// The files as the steps leave them.
 struct Stage {
     memory: Memory,
     files: BTreeMap<u8, Files>,
     names: BTreeMap<(u8, Handle), Name>,
     beliefs: Vec<Belief>,
-    per_process: usize,
+    /// Which process hosts each instance.
+    processes: Vec<u32>,
 }
 
 impl Stage {
-    fn new(moments: &[Moment], per_process: usize, instances: usize) -> Self {
+    fn new(moments: &[Moment], processes: Vec<u32>, instances: usize) -> Self {
         let mut stage = Self {
             memory: Memory::default(),
             files: BTreeMap::new(),
             names: BTreeMap::new(),
             beliefs: vec![Belief::Undecided; instances],
-            per_process,
+            processes,
         };
         // A search may begin with the directory in its place: then the first to open it finds it.
         let found = moments.iter().find_map(|moment| match &moment.what {
@@ -240,7 +223,7 @@ impl Stage {
     }
 
     fn process(&self, instance: u8) -> u32 {
-        1000 + u32::try_from(usize::from(instance) / self.per_process.max(1)).expect("few instances")
+        self.processes[usize::from(instance)]
     }
 
     fn named(&self) -> impl Iterator<Item = (&str, &Inode)> {

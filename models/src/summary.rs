@@ -10,7 +10,9 @@ use crate::Checker;
 
 /// What a report comes to, in a few lines.
 pub(crate) fn summary(report: &Report) -> String {
-    let Report { protocol, checker, registrants, instances: _, crashes, expected, verdict, complete, .. } = report;
+    let Report {
+        protocol, checker, registrants, instances: _, processes: _, crashes, expected, verdict, complete, ..
+    } = report;
     let Report { states, executions, behaviours, ends, seconds, why, parts, counterexample: _, .. } = report;
     let mut text = format!(
         "{protocol}: {verdict} ({checker}, expected: {expected}), {registrants} registrants, {crashes} crashes, "

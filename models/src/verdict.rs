@@ -44,6 +44,9 @@ pub struct Report {
     pub registrants: usize,
     /// The IDs of the instances, by their numbers in the counterexample.
     pub instances: Vec<String>,
+    /// Which process hosts each of them.
+    #[serde(skip)]
+    pub processes: Vec<u32>,
     /// How many of them could crash.
     pub crashes: usize,
     /// What the verdict must be.
@@ -75,12 +78,47 @@ pub struct Report {
     /// What the check is made of, where it is made of several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
-    /// What led to the violation, step by step.
-    #[serde(serialize_with = "as_text")]
+    /// What led to the violation, step by step; as text in [`Report::exported`].
+    #[serde(skip)]
     pub counterexample: Vec<Moment>,
 }
 
+/// A report as machines get it.
+#[derive(Debug, Serialize)]
+struct Exported<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    counterexample: Vec<String>,
+}
+
 impl Report {
+    /// The report as it is exported, its counterexample as text that names the instances by their IDs.
+    #[must_use]
+    pub fn exported(&self) -> impl Serialize + '_ {
+        let names = self.names();
+        let moments = self.counterexample.iter();
+        let counterexample = moments.map(|moment| moment.told(&names[usize::from(moment.instance)])).collect();
+        Exported { report: self, counterexample }
+    }
+
+    /// The IDs of the instances that the counterexample tells of, each numbered where another has the same.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let count = self.counterexample.iter().map(|moment| usize::from(moment.instance) + 1).max().unwrap_or(1);
+        let id =
+            |instance: usize| self.instances.get(instance).cloned().unwrap_or_else(|| format!("instance {instance}"));
+        (0..count)
+            .map(|instance| {
+                let (before, all) = ((0..instance), (0..count));
+                let same = |other: &usize| id(*other) == id(instance);
+                match all.filter(same).count() {
+                    1 => id(instance),
+                    _ => format!("{} ({})", id(instance), before.filter(same).count() + 1),
+                }
+            })
+            .collect()
+    }
+
     /// Compares what was seen with what an exhaustive check of the same protocol found, where both looked at as many
     /// instances and neither stopped at a broken promise.
     ///
@@ -163,27 +201,24 @@ pub enum What {
     Jump,
 }
 
-impl fmt::Display for Moment {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "instance {}: ", self.instance)?;
-        match &self.what {
-            What::Call(call, reply) => write!(formatter, "{call:?} -> {reply:?}")?,
-            What::Wake => write!(formatter, "wakes")?,
-            What::Deliver(event) => write!(formatter, "receives {}", event.id)?,
-            What::Leave => write!(formatter, "is asked to leave")?,
-            What::Crash => write!(formatter, "crashes")?,
-            What::Start(who) => write!(formatter, "starts as {who}")?,
-            What::Tick => write!(formatter, "sees time pass, to {} µs", self.now.as_micros())?,
-            What::Jump => write!(formatter, "sees the clock jump")?,
-        }
-        write!(formatter, " ({:?})", self.belief)
+impl Moment {
+    /// What happened, to an instance of that name.
+    #[must_use]
+    pub fn told(&self, who: &str) -> String {
+        let what = match &self.what {
+            What::Call(call, reply) => format!("{call:?} -> {reply:?}"),
+            What::Wake => "wakes".into(),
+            What::Deliver(event) => format!("receives {}", event.id),
+            What::Leave => "is asked to leave".into(),
+            What::Crash => "crashes".into(),
+            What::Start(who) => format!("starts as {who}"),
+            What::Tick => format!("sees time pass, to {} µs", self.now.as_micros()),
+            What::Jump => "sees the clock jump".into(),
+        };
+        format!("{who}: {what} ({:?})", self.belief)
     }
 }
 
 fn as_count<S: Serializer>(ends: &BTreeSet<End>, serializer: S) -> Result<S::Ok, S::Error> {
     ends.len().serialize(serializer)
-}
-
-fn as_text<S: Serializer>(moments: &[Moment], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(moments.iter().map(Moment::to_string))
 }

@@ -192,6 +192,20 @@ impl Participant for AnyParticipant {
         }
     }
 
+    fn read_to(&self) -> Option<u64> {
+        match self {
+            Self::Journal(machine) => machine.read_to(),
+            Self::Script(script) => script.read_to(),
+        }
+    }
+
+    fn read_ahead(&mut self, journal: &[u8]) {
+        match self {
+            Self::Journal(machine) => machine.read_ahead(journal),
+            Self::Script(script) => script.read_ahead(journal),
+        }
+    }
+
     fn belief(&self) -> Belief {
         match self {
             Self::Journal(machine) => machine.belief(),

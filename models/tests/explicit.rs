@@ -65,6 +65,8 @@ fn leaving_out_what_nobody_can_tell_apart_leaves_out_no_outcome() {
         Space { crashes: 1, restarts: 1, reuse_ids: true, ..race(2) },
         Space { errors: 1, events: 1, ..race(2) },
         Space { per_process: 2, crashes: 1, ..race(2) },
+        Space { window: Duration::ZERO, crashes: 2, leaves: 1, ..race(2) },
+        Space { ids: vec!["b", "b"], crashes: 1, ..race(2) },
         race(3),
     ] {
         let full = Space { reduce: false, ..reduced.clone() };
@@ -261,6 +263,12 @@ impl Participant for Wrong {
     fn deliver(&mut self, _event: Event) {}
 
     fn leave(&mut self) {}
+
+    fn read_to(&self) -> Option<u64> {
+        None
+    }
+
+    fn read_ahead(&mut self, _journal: &[u8]) {}
 
     fn belief(&self) -> Belief {
         Belief::Undecided

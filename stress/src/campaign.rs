@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use models::export::Export;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -36,7 +37,6 @@ use self::tally::Tally;
 use self::worker::{Message, Rounds, Shared};
 use crate::attempt::{Attempts, Told};
 use crate::exit::{Exit, Failure};
-use crate::export::Export;
 use crate::findings::Promise;
 use crate::foreign;
 use crate::kept;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use models::export::Unwritable;
 use models::verdict::Verdict;
 
 /// The exit codes of every command.
@@ -56,6 +57,12 @@ pub(crate) enum Failure {
         /// What a person can do about it.
         remedy: &'static str,
     },
+}
+
+impl From<Unwritable> for Failure {
+    fn from(Unwritable { place, call, source, remedy }: Unwritable) -> Self {
+        Self::Environment { place, call, source, remedy }
+    }
 }
 
 impl Failure {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use models::export::Export;
+
 use crate::campaign::Report;
 use crate::exit::{Exit, Failure};
-use crate::export::Export;
 
 /// The options of `stress merge`.
 #[derive(Clone, Debug, clap::Args)]

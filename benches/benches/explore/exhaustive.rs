@@ -1,4 +1,4 @@
-//! States of the journal's race of three with a crash, beside those of an empty model under the same checker.
+//! States of the journal's race of four with a crash of each, beside those of an empty model under the same checker.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub(crate) fn measure(criterion: &mut Criterion) {
 
 fn journal() -> (Duration, u64) {
     let protocol = zoo::find("journal").expect("the journal is in the zoo");
-    let space = Space { crashes: 1, ..Space::race(protocol, 3) };
+    let space = Space { crashes: 4, ..Space::race(protocol, 4) };
     let outcome = search(|| world(space.clone()), |_| true);
     assert!(outcome.verdict == Verdict::Holds && outcome.complete, "{outcome:?}");
     (outcome.elapsed, outcome.states)

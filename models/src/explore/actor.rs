@@ -6,7 +6,7 @@ use crate::explore::files::{Touches, touches};
 use crate::explore::reduction::{self, Alone};
 use crate::explore::space::Space;
 use crate::kernel::Files;
-use crate::participant::{Belief, Participant, Step, Wait};
+use crate::participant::{Belief, Participant, Step};
 
 /// An instance, as it is at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,21 +43,43 @@ pub struct ActorFacts {
     pub belief: Belief,
     /// Of which term it is primary, if it is.
     pub(super) primary: Option<u8>,
-    /// Whether it waits, and looks for news until a moment.
-    pub(super) looks: bool,
     /// The events with which it would go on differently, one bit each. While it would not, an event may as well reach it
     /// later.
     pub(super) news: u8,
+    /// Up to which byte it has read the journal, once it reads one that nobody may empty.
+    pub(super) read_to: Option<u64>,
     /// When nobody else need go on before it.
     pub(super) alone: Alone,
+    /// The number of what it has open.
+    pub(super) opened: u32,
     /// What the outcome of its next call depends on.
     pub(super) touches: Touches,
     /// What the outcome of its death depends on.
     pub(super) death: Touches,
 }
 
+/// What of it is asked most often, small enough to stay near the processor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Glance {
+    /// Of which term it is primary, if it is.
+    pub(super) primary: Option<u8>,
+    /// When nobody else need go on before it.
+    pub(super) alone: Alone,
+    /// Whether it wants to make a call.
+    pub(super) calls: bool,
+    /// Up to which byte it has read the journal, once it reads one that nobody may empty.
+    pub(super) read_to: Option<u64>,
+}
+
+impl Glance {
+    pub(super) fn of(facts: &ActorFacts) -> Self {
+        let ActorFacts { primary, alone, read_to, .. } = *facts;
+        Self { primary, alone, calls: matches!(facts.step, Step::Call(_)), read_to }
+    }
+}
+
 impl ActorFacts {
-    pub(super) fn of<P: Participant + 'static>(actor: &Actor<P>, space: &Space) -> Self {
+    pub(super) fn of<P: Participant + 'static>(actor: &Actor<P>, space: &Space, opened: u32) -> Self {
         let step = match actor {
             Actor::Running(running) => running.participant.next(),
             Actor::Ended(_) | Actor::Absent | Actor::Dead => Step::Ended,
@@ -72,12 +94,13 @@ impl ActorFacts {
             _ => None,
         };
         let mut facts = Self {
-            looks: matches!(step, Step::Wait(Wait::Change(Some(_)))),
             alone: reduction::alone_with(space, &step, &belief),
             step,
             belief,
             primary,
             news: 0,
+            read_to: None,
+            opened,
             touches: Touches::default(),
             death: Touches::default(),
         };
@@ -85,6 +108,7 @@ impl ActorFacts {
             if let Step::Call(call) = &facts.step {
                 facts.touches = touches(&running.files, call);
             }
+            facts.read_to = running.participant.read_to();
             let opened: Vec<u64> = running.files.open().map(|(_, file)| file.inode).collect();
             facts.death = Touches::of_death(&opened);
             for event in (0..space.events).filter(|event| is_news(running, &facts.step, *event, space.reduce)) {

@@ -35,6 +35,7 @@ pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnM
         checker: "exhaustive",
         registrants: bounds.registrants,
         instances: Vec::new(),
+        processes: Vec::new(),
         crashes: usize::from(bounds.crashes),
         expected: protocol.expected(),
         verdict: Verdict::Holds,
@@ -64,7 +65,8 @@ pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnM
             seconds: outcome.elapsed.as_secs_f64(),
         });
         let last = judge(&mut report, &space, &outcome);
-        if space.ids.len() == bounds.registrants {
+        // What the checkers of threads can come to as well.
+        if space.ids.len() == bounds.registrants && space.has_only_deaths() {
             report.ends.extend(outcome.ends);
         }
         if last {
@@ -93,12 +95,23 @@ fn judge(report: &mut Report, space: &Space, outcome: &Outcome) -> bool {
     }
     report.verdict = Verdict::Violated;
     if let (true, Some((promise, path))) = (report.counterexample.is_empty(), &outcome.counterexample) {
-        (report.registrants, report.crashes) = (space.ids.len(), usize::from(space.crashes));
-        report.instances = (0..space.slots()).map(|slot| space.id(slot).to_string()).collect();
         report.why = Some(why(*promise, outcome));
-        report.counterexample = moments(&world(space.clone()), path);
+        tell(report, space, path);
     }
     space.breaks.is_none()
+}
+
+/// Lets a report tell of a path in a space: who takes part, and what happens.
+pub fn tell(report: &mut Report, space: &Space, path: &[Action]) {
+    (report.registrants, report.crashes) = (space.ids.len(), usize::from(space.crashes));
+    report.instances = (0..space.slots()).map(|slot| space.id(slot).to_string()).collect();
+    report.processes = (0..space.slots()).map(|slot| space.process(slot)).collect();
+    for action in path {
+        if let Action::Start(slot, Identity::ProcessOf(earlier)) = action {
+            report.processes[usize::from(*slot)] = space.process(usize::from(*earlier));
+        }
+    }
+    report.counterexample = moments(&world(space.clone()), path);
 }
 
 /// What a counterexample shows, and what else was found on the way to it.

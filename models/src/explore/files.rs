@@ -7,6 +7,7 @@ use single_primary::call::{Call as ElectionCall, Handle, Name, Time};
 
 use crate::call::Call;
 use crate::explore::oracle::{self, Entries, History};
+use crate::explore::reduction;
 use crate::kernel::{Directory, Files, Inode, Inodes, Objects, Processes};
 
 /// The names and which inodes and processes there are, without what is in the inodes.
@@ -40,18 +41,38 @@ impl ShapeFacts {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Contents {
     is_directory: bool,
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     modified: Time,
 }
 
-/// What the contents say, once somebody has asked.
-#[derive(Debug, Default)]
+impl Contents {
+    /// The same file, with other bytes in it.
+    pub(super) fn with(&self, bytes: Vec<u8>) -> Self {
+        Self { bytes, ..*self }
+    }
+}
+
+/// What the contents say; some of it once somebody has asked.
+#[derive(Debug)]
 pub(super) struct ContentsFacts {
+    /// How many bytes there are.
+    pub(super) length: u64,
+    /// Whether there are registrations in it side by side that are out of order.
+    pub(super) is_out_of_order: bool,
     history: OnceLock<History>,
     entries: OnceLock<Entries>,
 }
 
 impl ContentsFacts {
+    pub(super) fn of(contents: &Contents) -> Self {
+        Self {
+            length: contents.bytes.len() as u64,
+            is_out_of_order: reduction::in_order(&contents.bytes, 0).is_some(),
+            history: OnceLock::new(),
+            entries: OnceLock::new(),
+        }
+    }
+
     pub(super) fn history(&self, contents: &Contents) -> &History {
         self.history.get_or_init(|| oracle::history(&contents.bytes))
     }

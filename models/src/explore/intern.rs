@@ -54,60 +54,71 @@ impl<T: Eq + Hash, I> Default for Interner<T, I> {
     }
 }
 
-/// What a result depends on, as numbers. What is not used is zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Key(pub(super) [u32; 16]);
+/// What a result depends on, as a few numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    numbers: [u32; KEY_MAX],
+    count: usize,
+}
+
+const KEY_MAX: usize = 16;
 
 impl Key {
+    pub(super) fn of<const N: usize>(first: [u32; N]) -> Self {
+        let mut numbers = [0; KEY_MAX];
+        numbers[..N].copy_from_slice(&first);
+        Self { numbers, count: N }
+    }
+
+    pub(super) fn push(&mut self, number: u32) {
+        self.numbers[self.count] = number;
+        self.count += 1;
+    }
+
     fn fingerprint(&self) -> Fingerprint {
-        let mut bytes = [0; 64];
-        for (at, number) in bytes.as_chunks_mut().0.iter_mut().zip(&self.0) {
+        let mut bytes = [0; 4 * KEY_MAX];
+        for (at, number) in bytes.as_chunks_mut().0.iter_mut().zip(&self.numbers[..self.count]) {
             *at = number.to_le_bytes();
         }
-        fingerprint(&bytes)
+        fingerprint(&bytes[..4 * self.count])
     }
 }
 
 /// Results remembered by what they depend on.
 ///
-/// Every thread keeps what it has asked for in a table of its own, so that asking again takes no lock. A key is stood for by
-/// its fingerprint there, as a state is among those visited, so that the table stays near the processor.
+/// Every thread keeps what it has asked for in a table of its own, so that asking again takes no lock, and looks nowhere else.
+/// A key is stood for by its fingerprint there, as a state is among those visited, so that the table stays near the processor.
 #[derive(Debug)]
-pub(super) struct Memory<R> {
-    own: ThreadLocal<RefCell<HashMap<Fingerprint, u32, Hashing>>>,
-    results: RwLock<HashMap<Key, u32, Hashing>>,
-    entries: boxcar::Vec<R>,
+pub(super) struct Memory<R: Send> {
+    own: ThreadLocal<RefCell<HashMap<Fingerprint, R, Hashing>>>,
+    results: RwLock<HashMap<Key, R, Hashing>>,
 }
 
-impl<R: Send> Memory<R> {
+impl<R: Copy + Send> Memory<R> {
     /// The result for the key, worked out the first time.
-    pub(super) fn recall(&self, key: &Key, work_out: impl FnOnce() -> R) -> &R {
+    pub(super) fn recall(&self, key: &Key, work_out: impl FnOnce() -> R) -> R {
         let own = self.own.get_or_default();
         let fingerprint = key.fingerprint();
         let known = own.borrow().get(&fingerprint).copied();
-        let number = known.unwrap_or_else(|| {
-            let number = self.share(key, work_out);
-            own.borrow_mut().insert(fingerprint, number);
-            number
-        });
-        &self.entries[number as usize]
+        known.unwrap_or_else(|| {
+            let result = self.share(key, work_out);
+            own.borrow_mut().insert(fingerprint, result);
+            result
+        })
     }
 
-    fn share(&self, key: &Key, work_out: impl FnOnce() -> R) -> u32 {
-        if let Some(number) = self.results.read().unwrap_or_else(PoisonError::into_inner).get(key) {
-            return *number;
+    fn share(&self, key: &Key, work_out: impl FnOnce() -> R) -> R {
+        if let Some(result) = self.results.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+            return *result;
         }
         // Two threads may both work it out: the results are equal, and one of them is kept.
         let result = work_out();
-        let mut results = self.results.write().unwrap_or_else(PoisonError::into_inner);
-        *results.entry(*key).or_insert_with(|| {
-            u32::try_from(self.entries.push(result)).expect("more than four billion results fit in no memory")
-        })
+        *self.results.write().unwrap_or_else(PoisonError::into_inner).entry(*key).or_insert(result)
     }
 }
 
 impl<R: Send> Default for Memory<R> {
     fn default() -> Self {
-        Self { own: ThreadLocal::new(), results: RwLock::default(), entries: boxcar::Vec::new() }
+        Self { own: ThreadLocal::new(), results: RwLock::default() }
     }
 }

@@ -47,6 +47,24 @@ pub fn used_process_ids(protocol: &'static Protocol) -> Space {
     }
 }
 
+/// The spaces of the journal.
+///
+/// What may go wrong or arrive is of five kinds: deaths, restarts under a fresh ID, failing and short calls, departures,
+/// events. Each kind is looked at among four, in every interleaving: as many deaths as asked for with an event, a restart
+/// and a departure with a death each, a failing or short call by itself. Several kinds at once, and whatever needs a
+/// setting of its own (several instances in a process, an ID that is used again, no window, rotation), are looked at among
+/// two or three.
+///
+/// All of it in one space is more than fits a minute: one kind more multiplies the states by three to ten. Why this
+/// suffices, as far as it does: an instance acts on others only through the journal's order, who holds a seat, and the log
+/// of a primary that is gone, and goes by nothing but who is primary, whether that one's seat is empty, and whether its
+/// own registration stands. A broken promise thus has at most three parties: who is wrong, whom it is wrong about, and
+/// whose act made it so. A fourth adds interleavings of acts that three are capable of already; that these do no harm is
+/// what the spaces of four show, kind by kind.
+///
+/// That is a reason and no proof. Not covered are: a failing call with a death among four, with an event or a departure
+/// among more than two, or with a restart; a departure with a restart among more than two, or with an event among four; a
+/// restart with an event or after more than one death among four; and more than one failing call or departure in a run.
 fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restarts: u8) -> Vec<Space> {
     let race = |at_most: usize| Space::race(protocol, registrants.min(at_most));
     let mut rotating = Space { about: "a log that is rotated", crashes: crashes.min(1), events: 2, ..race(2) };
@@ -55,9 +73,6 @@ fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restart
         Space { about: "secondaries that look for their events", crashes: crashes.min(1), events: 1, ..race(2) };
     trimming.log.trim_pending = 1;
     let mut spaces = vec![
-        Space { about: "entries over failovers", crashes: crashes.min(3), events: 1, ..race(3) },
-        Space { about: "failing and short calls", crashes: crashes.min(1), errors: 1, ..race(3) },
-        Space { about: "departures", crashes: crashes.min(1), leaves: 1, ..race(3) },
         Space {
             about: "entries over failures, torn tails and departures",
             crashes: crashes.min(1),
@@ -79,14 +94,12 @@ fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restart
         },
         rotating,
         trimming,
+        Space { about: "entries over departures", crashes: crashes.min(2), leaves: 1, events: 1, ..race(3) },
+        Space { about: "failing and short calls, and deaths", crashes: crashes.min(1), errors: 1, ..race(3) },
+        Space { about: "failing and short calls", errors: 1, ..race(4) },
+        Space { about: "departures", crashes: crashes.min(1), leaves: 1, ..race(4) },
     ];
     if restarts > 0 {
-        spaces.push(Space {
-            about: "restarts with a fresh ID",
-            crashes: crashes.min(3),
-            restarts,
-            ..race(if restarts > 1 { 2 } else { 3 })
-        });
         spaces.push(Space {
             about: "restarts that try a used ID",
             crashes: crashes.min(2),
@@ -94,7 +107,23 @@ fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restart
             reuse_ids: true,
             ..race(2)
         });
+        spaces.push(Space {
+            about: "entries over restarts",
+            crashes: crashes.min(3),
+            restarts,
+            events: 1,
+            ..race(if restarts > 1 { 2 } else { 3 })
+        });
+        spaces.push(Space {
+            about: "restarts after departures",
+            crashes: crashes.min(1),
+            restarts: restarts.min(1),
+            leaves: 1,
+            events: 1,
+            ..race(2)
+        });
+        spaces.push(Space { about: "a restart", crashes: crashes.min(1), restarts: 1, ..race(4) });
     }
-    spaces.push(Space { about: "crashes", crashes, ..race(usize::MAX) });
+    spaces.push(Space { about: "crashes and an event", crashes, events: 1, ..race(usize::MAX) });
     spaces
 }

@@ -10,7 +10,7 @@ use crate::explore::oracle::Entries;
 use crate::explore::state::State;
 use crate::explore::transition::is_failure;
 use crate::explore::world::World;
-use crate::participant::{Belief, Participant, Step};
+use crate::participant::{Belief, Participant};
 
 /// A promise of the election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -75,20 +75,15 @@ impl fmt::Display for Promise {
 
 /// Notes in a new state which promise the action broke, as far as that shows at once.
 pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, action: Action, after: &mut State) {
-    let mut primaries = 0;
-    let mut newcomer = None;
-    for slot in world.slots() {
-        if let Some(term) = world.actor_of(after, slot).1.primary {
-            primaries += 1;
-            if world.actor_of(before, slot).1.primary.is_none() {
-                newcomer = Some(term);
-            }
-        }
-    }
+    let changed = world.slots().filter(|slot| before.actors[usize::from(*slot)] != after.actors[usize::from(*slot)]);
+    let primary = |state: &State, slot: u8| world.glance(state, slot).primary;
+    let newcomer = changed.filter_map(|slot| primary(after, slot).filter(|_| primary(before, slot).is_none())).max();
     // What neither a belief nor the contents of a file have changed was judged before.
-    if newcomer.is_none() && world.told_apart_by(before) == world.told_apart_by(after) {
+    let has_same_files = before.shape == after.shape && before.contents == after.contents;
+    if newcomer.is_none() && (has_same_files || world.told_apart_by(before) == world.told_apart_by(after)) {
         return;
     }
+    let primaries = world.slots().filter(|slot| primary(after, *slot).is_some()).count();
     let ours = world.space().is_of_journal();
     let history = if ours { world.history(after) } else { None };
     let term_before = match history {
@@ -185,7 +180,7 @@ pub(super) fn takes_part<P: Participant + 'static>(world: &World<P>, state: &Sta
 /// Whether nothing more will happen unless something goes wrong or arrives: every instance waits, each may look as often
 /// as it likes and finds nothing new, and no deadline is left.
 pub(super) fn is_at_rest<P: Participant + 'static>(world: &World<P>, state: &State) -> bool {
-    let calls = |slot: u8| matches!(world.actor_of(state, slot).1.step, Step::Call(_));
+    let calls = |slot: u8| world.glance(state, slot).calls;
     if world.slots().any(calls) || world.is_clock_exhausted(state) {
         return false;
     }

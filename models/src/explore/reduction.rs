@@ -11,9 +11,13 @@
 //!
 //! The argument for each kind of call stands beside it below.
 //!
-//! Two things more leave out states that nobody can tell apart. Of a record in the journal, the election looks only at what
-//! its fold makes of it: see `canonicalize`. And an instance that waits for registrations reads on from where it stopped,
-//! whatever ends its wait: having looked in vain any number of times makes no difference, so each is taken to have looked.
+//! Three things more leave out states that nobody can tell apart:
+//!
+//! - Of a record in the journal, the election looks only at what its fold makes of it: see `canonicalize`.
+//! - How far an instance has read makes no difference while what it has not read neither opens a term nor gives one a
+//!   primary, since it reads to the end before it decides anything. So each is taken to have read as far as that goes: see
+//!   `Machine::read_ahead`.
+//! - Registrations commute: those that nobody reads apart from each other may stand in any order. See `in_order`.
 //!
 //! All of this is checked, too: the tests compare verdicts and final states with and without the reduction.
 
@@ -21,6 +25,7 @@ use single_primary::call::{Call as ElectionCall, Handle, Mode, Name, Time};
 use single_primary::{Fold, InstanceId, Kind, RECORD_BYTES, Record};
 
 use crate::call::Call;
+use crate::explore::files::ContentsFacts;
 use crate::explore::space::Space;
 use crate::explore::state::State;
 use crate::explore::world::World;
@@ -57,24 +62,61 @@ pub(super) fn canonicalize(journal: &mut Vec<u8>) {
     }
 }
 
-/// Lets every instance that waits for registrations have looked, where it goes on to wait. All had looked before the last
-/// action, so that only a file that it changed shows anything new, but to the instance that acted.
-pub(super) fn look_in_vain<P: Participant + 'static>(
+/// Registrations that stand side by side in the order of their bytes, where every reader reads all of them or none: each
+/// goes on with the same fold in whatever order they stand. `boundaries` says from which records on somebody reads, one bit
+/// each. Nothing, where they are in order.
+pub(super) fn in_order(journal: &[u8], boundaries: u64) -> Option<Vec<u8>> {
+    let (records, torn) = journal.as_chunks::<RECORD_BYTES>();
+    let is_registration = |at: usize| Record::decode(&records[at]).is_some_and(|record| record.kind == Kind::Register);
+    let is_boundary = |at: usize| boundaries >> at & 1 == 1;
+    let mut ordered = records.to_vec();
+    let mut start = 0;
+    for end in 1..=records.len() {
+        let goes_on = end < records.len() && !is_boundary(end) && is_registration(end - 1) && is_registration(end);
+        if !goes_on {
+            ordered[start..end].sort_unstable();
+            start = end;
+        }
+    }
+    let as_before =
+        Fold::default().read(journal) == journal.len() && fold_of(journal) == fold_of(ordered.as_flattened());
+    (as_before && ordered != records).then(|| [ordered.as_flattened(), torn].concat())
+}
+
+fn fold_of(journal: &[u8]) -> Fold {
+    let mut fold = Fold::default();
+    fold.read(journal);
+    fold
+}
+
+/// Lets everyone read ahead in the journal, and puts it in order. All had done so before the last action.
+pub(super) fn level_readers<P: Participant + 'static>(
     world: &World<P>,
     before: &State,
     state: &mut State,
     acted: Option<u8>,
 ) {
-    let new_to_all = !before.has_same_files(state);
-    for slot in world.slots().filter(|slot| new_to_all || acted == Some(*slot)) {
-        let facts = world.actor_of(state, slot).1;
-        if facts.looks {
-            let looked = world.looked(state, slot);
-            if world.actor_of(&looked, slot).1.step == facts.step {
-                *state = looked;
-            }
+    let Some(place) = world.journal_place(state) else { return };
+    let ContentsFacts { length, is_out_of_order, .. } = world.contents.entry(state.contents[place]).1;
+    let is_as_before = before.shape == state.shape && before.contents[place] == state.contents[place];
+    let is_new_to_all = !is_as_before && world.told_apart_by(before)[0] != Some(state.contents[place]);
+    for slot in world.slots().filter(|slot| is_new_to_all || acted == Some(*slot)) {
+        if world.glance(state, slot).read_to.is_some_and(|read_to| read_to < *length) {
+            world.read_ahead(state, slot, place);
         }
     }
+    if !is_out_of_order {
+        return;
+    }
+    let mut boundaries = 0_u64;
+    for read_to in world.slots().filter_map(|slot| world.glance(state, slot).read_to) {
+        let record = u32::try_from(read_to / RECORD_BYTES as u64).unwrap_or(u32::MAX);
+        let Some(boundary) = 1_u64.checked_shl(record).filter(|_| read_to.is_multiple_of(RECORD_BYTES as u64)) else {
+            return;
+        };
+        boundaries |= boundary;
+    }
+    world.put_in_order(state, place, boundaries);
 }
 
 /// When nobody else need go on before an instance.
@@ -88,7 +130,7 @@ pub(super) enum Alone {
 
 /// The first instance whose next call need not be interleaved.
 pub(super) fn alone<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<u8> {
-    world.slots().find(|slot| match world.actor_of(state, *slot).1.alone {
+    world.slots().find(|slot| match world.glance(state, *slot).alone {
         Alone::Never => false,
         Alone::Always => true,
         Alone::WithExclusiveLock => holds_exclusively(world, state, *slot),

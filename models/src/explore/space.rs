@@ -137,6 +137,12 @@ impl Space {
         self.protocol.name == "journal"
     }
 
+    /// Whether nothing goes wrong in it but deaths, each of one instance.
+    #[must_use]
+    pub fn has_only_deaths(&self) -> bool {
+        self.restarts == 0 && self.errors == 0 && self.leaves == 0 && self.per_process == 1
+    }
+
     /// How many instances there can be over the whole time.
     #[must_use]
     pub fn slots(&self) -> usize {

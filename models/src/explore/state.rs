@@ -10,6 +10,9 @@ pub(super) const SLOTS_MAX: usize = 8;
 /// How many inodes there can be at a time.
 pub(super) const INODES_MAX: usize = 14;
 
+/// How many numbers of four bytes a packed state has at most.
+const PACKED_MAX: usize = 1 + SLOTS_MAX + 2 * INODES_MAX + 4;
+
 /// Everything that tells one situation from another. What is large is stood for by its number in the
 /// [`World`](super::World).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,13 +46,18 @@ impl State {
     pub(super) fn pack(&self, slots: usize, inodes: usize, bytes: &mut Vec<u8>) {
         let Self { actors, shape, holders, contents, clock, moves, jumped, .. } = self;
         let Self { crashes, restarts, errors, leaves, term, breach, .. } = self;
-        bytes.extend_from_slice(&shape.to_le_bytes());
-        for number in actors[..slots].iter().chain(&holders[..inodes]).chain(&contents[..inodes]) {
-            bytes.extend_from_slice(&number.to_le_bytes());
+        // Put together in one place first, so that there is room to be looked for but once.
+        let mut packed = [[0; 4]; PACKED_MAX];
+        let numbers = actors[..slots].iter().chain(&holders[..inodes]).chain(&contents[..inodes]);
+        for (place, number) in packed.iter_mut().zip([shape].into_iter().chain(numbers)) {
+            *place = number.to_le_bytes();
         }
-        bytes.extend_from_slice(&clock.as_micros().to_le_bytes());
         let breach = breach.map_or(0, |promise| promise as u8 + 1);
-        bytes.extend_from_slice(&[*moves, u8::from(*jumped), *crashes, *restarts, *errors, *leaves, *term, breach]);
+        let end = 1 + slots + 2 * inodes + 4;
+        let rest = packed[..end].as_flattened_mut().last_chunk_mut::<16>().expect("it was made long enough");
+        rest[..8].copy_from_slice(&clock.as_micros().to_le_bytes());
+        rest[8..].copy_from_slice(&[*moves, u8::from(*jumped), *crashes, *restarts, *errors, *leaves, *term, breach]);
+        bytes.extend_from_slice(packed[..end].as_flattened());
     }
 
     /// Takes a packed state off the front; `inodes` tells how many a shape has.

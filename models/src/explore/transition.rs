@@ -4,40 +4,18 @@ use std::sync::PoisonError;
 
 use single_primary::call::{Call as ElectionCall, Failure, Handle, Reply as ElectionReply, Time};
 
-use smallvec::SmallVec;
-
 use crate::call::{Call, Reply};
 use crate::explore::action::{Action, Identity};
 use crate::explore::actor::{Actor, event_of};
-use crate::explore::files::{Shape, Spot, TOUCHED_MAX, Touched, Touches, View, parts, touches, whole};
+use crate::explore::effect::{Effect, Kind, halves, key};
+use crate::explore::files::{ContentsFacts, Spot, TOUCHED_MAX, Touches, touches};
 use crate::explore::intern::Key;
 use crate::explore::space::Timing;
-use crate::explore::state::{INODES_MAX, State};
+use crate::explore::state::State;
 use crate::explore::world::World;
 use crate::explore::{promise, reduction};
-use crate::kernel::{Caller, Fate, Files, Inode, Inodes, exit, perform};
+use crate::kernel::{Caller, Description, Fate, Files, Inodes, exit, perform};
 use crate::participant::{Participant, Step, Wait};
-
-/// What a call does.
-#[derive(Debug)]
-pub(super) struct Effect {
-    actor: u32,
-    shape: Option<u32>,
-    /// Whether there are other inodes than before, so that the others move.
-    moves: bool,
-    /// Mostly one: it needs no look elsewhere.
-    changes: SmallVec<[Change; 1]>,
-}
-
-/// What becomes of an inode; what is not given stays.
-#[derive(Debug)]
-struct Change {
-    number: u64,
-    /// Which of the inodes it is that the call depends on.
-    spot: usize,
-    holders: Option<u32>,
-    contents: Option<u32>,
-}
 
 const EIO: Failure = Failure(5);
 
@@ -100,20 +78,13 @@ impl<P: Participant + 'static> World<P> {
             return None;
         }
         if self.space().reduce {
-            reduction::look_in_vain(self, state, &mut next, action.slot());
+            reduction::level_readers(self, state, &mut next, action.slot());
             if next == *state {
                 return None;
             }
         }
         promise::judge(self, state, action, &mut next);
         Some(next)
-    }
-
-    /// The state after the instance of a slot has looked at what it waits for.
-    pub(super) fn looked(&self, state: &State, slot: u8) -> State {
-        let mut looked = *state;
-        self.go(&mut looked, slot, state.clock, Fate::Normal);
-        looked
     }
 
     /// The instance goes on at a moment: ends its wait, if it is in one, and makes the call that it wants then.
@@ -150,6 +121,15 @@ impl<P: Participant + 'static> World<P> {
                 view.inodes.with(journal.inode, |inode| reduction::canonicalize(&mut inode.bytes));
             }
             running.participant.reply(reply, now);
+            if self.space().reduce
+                && let Call::Election(
+                    ElectionCall::Append { handle: Handle::JOURNAL, .. }
+                    | ElectionCall::Read { handle: Handle::JOURNAL, .. },
+                ) = call
+                && let Some(journal) = running.files.get(Handle::JOURNAL)
+            {
+                view.inodes.with(journal.inode, |inode| running.participant.read_ahead(&inode.bytes));
+            }
             let actor = if running.participant.next() == Step::Ended && running.files == Files::default() {
                 Actor::Ended(running.participant.belief())
             } else {
@@ -162,7 +142,33 @@ impl<P: Participant + 'static> World<P> {
             effect
         });
         state.actors[at] = effect.actor;
-        self.apply(state, effect, spots);
+        self.apply(state, &effect, spots);
+    }
+
+    /// The instance reads ahead in the journal, which has that place.
+    pub(super) fn read_ahead(&self, state: &mut State, slot: u8, place: usize) {
+        let [actor, journal] = [state.actors[usize::from(slot)], state.contents[place]];
+        state.actors[usize::from(slot)] = self.ahead.recall(&Key::of([actor, journal]), || {
+            let Actor::Running(running) = self.actors.value(actor) else { return actor };
+            let mut running = (**running).clone();
+            running.participant.read_ahead(&self.contents.value(journal).bytes);
+            let after = self.actor(Actor::Running(Box::new(running)));
+            if after != actor {
+                self.took_turn(actor, after);
+            }
+            after
+        });
+    }
+
+    /// Registrations in the journal, which has that place, are put in order as far as nobody can tell.
+    pub(super) fn put_in_order(&self, state: &mut State, place: usize, boundaries: u64) {
+        let journal = state.contents[place];
+        let [low, high] = halves(boundaries);
+        state.contents[place] = self.in_order.recall(&Key::of([journal, low, high]), || {
+            let contents = self.contents.value(journal);
+            reduction::in_order(&contents.bytes, boundaries)
+                .map_or(journal, |bytes| self.contents.number(contents.with(bytes), ContentsFacts::of))
+        });
     }
 
     fn took_turn(&self, from: u32, to: u32) {
@@ -185,6 +191,9 @@ impl<P: Participant + 'static> World<P> {
         let shape = self.shape_of(state);
         let mut room = [Spot::default(); TOUCHED_MAX];
         let spots = facts.death.spots(shape, &mut room);
+        if self.die_among_names(state, slot, facts.opened, running.process, spots) {
+            return;
+        }
         let key = key(Kind::Die, slot, state.actors[at], state.clock, state, &facts.death, spots);
         let effect = self.effects.recall(&key, || {
             let mut view = self.view(state, shape, &facts.death, spots);
@@ -194,7 +203,37 @@ impl<P: Participant + 'static> World<P> {
             self.effect(self.actor(Actor::Dead), shape, &facts.death, spots, view)
         });
         state.actors[at] = effect.actor;
-        self.apply(state, effect, spots);
+        self.apply(state, &effect, spots);
+    }
+
+    /// The instance dies, unless that frees an inode: while each has a name, what becomes of it depends on nothing but what
+    /// holds that one.
+    fn die_among_names(&self, state: &mut State, slot: u8, opened: u32, process: u32, spots: &[Spot]) -> bool {
+        let mut released = [0; TOUCHED_MAX];
+        for (after, spot) in released.iter_mut().zip(spots) {
+            let Some(place) = spot.place else { return false };
+            let [low, high] = halves(spot.number);
+            let key = Key::of([u32::from(slot), opened, process, low, high, state.holders[place]]);
+            let without = self.released.recall(&key, || {
+                let mut inode = self.holders.value(state.holders[place]).clone();
+                for (handle, _) in self.opened.value(opened).open().filter(|(_, file)| file.inode == spot.number) {
+                    inode.close(Description { instance: slot, handle }, process);
+                }
+                (!inode.is_free()).then(|| self.holders.number(inode, |_| ()))
+            });
+            let Some(without) = without else { return false };
+            *after = without;
+        }
+        for (after, place) in released.iter().zip(spots.iter().filter_map(|spot| spot.place)) {
+            state.holders[place] = *after;
+        }
+        state.shape = self.bereft.recall(&Key::of([state.shape, process]), || {
+            let mut shape = self.shape_of(state).clone();
+            shape.processes.alive.remove(&process);
+            self.shape(shape)
+        });
+        state.actors[usize::from(slot)] = self.dead();
+        true
     }
 
     fn begin(&self, state: &mut State, slot: u8, identity: Identity) {
@@ -215,10 +254,10 @@ impl<P: Participant + 'static> World<P> {
             let mut shape = self.shape_of(state).clone();
             shape.processes.alive.insert(process);
             let actor = self.actor(self.running(id, process));
-            Effect { actor, shape: Some(self.shape(shape)), moves: false, changes: SmallVec::new() }
+            Effect::of_start(actor, self.shape(shape))
         });
         state.actors[own] = effect.actor;
-        self.apply(state, effect, &[]);
+        self.apply(state, &effect, &[]);
     }
 
     /// The system call that an action is, with its reply, and the moment that the instance is told.
@@ -258,10 +297,8 @@ impl<P: Participant + 'static> World<P> {
             Told::Event(event) => (1, u32::from(event), Time::default()),
             Told::Leave => (2, 0, Time::default()),
         };
-        let [low, high] = halves(now);
-        let mut key = Key::default();
-        key.0[..5].copy_from_slice(&[kind, actor, what, low, high]);
-        *self.told.recall(&key, || {
+        let [low, high] = halves(now.as_micros());
+        self.told.recall(&Key::of([kind, actor, what, low, high]), || {
             let Actor::Running(running) = self.actors.value(actor) else { return actor };
             let mut running = (**running).clone();
             match told {
@@ -277,87 +314,6 @@ impl<P: Participant + 'static> World<P> {
             after
         })
     }
-
-    fn view(&self, state: &State, shape: &Shape, touches: &Touches, spots: &[Spot]) -> View {
-        let loaded = spots.iter().filter_map(|spot| {
-            let place = spot.place?;
-            let holders = touches.holders.then(|| self.holders.value(state.holders[place]));
-            let contents = touches.contents.then(|| self.contents.value(state.contents[place]));
-            Some((spot.number, whole(holders, contents)))
-        });
-        View {
-            directory: shape.directory.clone(),
-            processes: shape.processes.clone(),
-            inodes: Touched { loaded: loaded.collect(), elsewhere: shape.inodes.clone() },
-        }
-    }
-
-    fn effect(&self, actor: u32, before: &Shape, touches: &Touches, spots: &[Spot], view: View) -> Effect {
-        let View { directory, processes, inodes: Touched { loaded, elsewhere: mut numbers } } = view;
-        let mut changes = SmallVec::new();
-        for (number, inode) in loaded {
-            let known = before.inodes.binary_search(&number).is_ok();
-            if inode.is_free() {
-                numbers.retain(|other| *other != number);
-                continue;
-            }
-            if known {
-                let unread = whole(None, None);
-                let unchanged =
-                    |part: bool, same: bool| assert!(part || same, "a call changes what it does not depend on");
-                unchanged(touches.contents, inode.bytes.is_empty() && inode.modified == unread.modified);
-                let unheld = Inode::new(inode.is_directory, Time::default());
-                unchanged(touches.holders, parts(inode.clone()).0 == unheld);
-            }
-            let (holders, contents) = self.inode(inode);
-            if !known {
-                numbers.push(number);
-            }
-            changes.push(Change {
-                number,
-                spot: spots.iter().position(|spot| spot.number == number).unwrap_or(usize::MAX),
-                holders: (!known || touches.holders).then_some(holders),
-                contents: (!known || touches.contents).then_some(contents),
-            });
-        }
-        numbers.sort_unstable();
-        let moves = numbers != before.inodes;
-        let shape = Shape { directory, processes, inodes: numbers };
-        Effect { actor, shape: (shape != *before).then(|| self.shape(shape)), moves, changes }
-    }
-
-    fn apply(&self, state: &mut State, effect: &Effect, spots: &[Spot]) {
-        if effect.moves {
-            self.move_inodes(state, effect);
-        } else {
-            for Change { spot, holders, contents, .. } in &effect.changes {
-                let place = spots[*spot].place.expect("an inode that was there before has a place");
-                change(state, place, *holders, *contents);
-            }
-        }
-        state.shape = effect.shape.unwrap_or(state.shape);
-    }
-
-    fn move_inodes(&self, state: &mut State, effect: &Effect) {
-        let before = self.shape_of(state);
-        let after = effect.shape.map_or(before, |shape| self.shapes.value(shape));
-        assert!(after.inodes.len() <= INODES_MAX, "at most {INODES_MAX} files at a time");
-        let old = (state.holders, state.contents);
-        (state.holders, state.contents) = ([0; INODES_MAX], [0; INODES_MAX]);
-        for (place, number) in after.inodes.iter().enumerate() {
-            if let Ok(from) = before.inodes.binary_search(number) {
-                (state.holders[place], state.contents[place]) = (old.0[from], old.1[from]);
-            }
-            if let Some(new) = effect.changes.iter().find(|change| change.number == *number) {
-                change(state, place, new.holders, new.contents);
-            }
-        }
-    }
-}
-
-fn change(state: &mut State, place: usize, holders: Option<u32>, contents: Option<u32>) {
-    state.holders[place] = holders.unwrap_or(state.holders[place]);
-    state.contents[place] = contents.unwrap_or(state.contents[place]);
 }
 
 /// What an instance is told without a system call.
@@ -366,38 +322,6 @@ enum Told {
     Awake(Time),
     Event(u8),
     Leave,
-}
-
-/// What kind of thing has an [`Effect`].
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Go,
-    Fail,
-    Short,
-    Die,
-    Begin,
-}
-
-/// All that the effect of an action depends on.
-fn key(kind: Kind, slot: u8, who: u32, now: Time, state: &State, touches: &Touches, spots: &[Spot]) -> Key {
-    let [low, high] = halves(now);
-    let names = if touches.shape { state.shape + 1 } else { 0 };
-    let mut key = Key::default();
-    key.0[..5].copy_from_slice(&[u32::from(slot) << 8 | kind as u32, who, low, high, names]);
-    let parts = [touches.holders.then_some(&state.holders), touches.contents.then_some(&state.contents)];
-    let wanted = parts.into_iter().flatten().flat_map(|part| spots.iter().map(move |spot| (part, spot.place)));
-    let mut places = key.0[5..].iter_mut();
-    for (part, place) in wanted {
-        let room = places.next().expect("few inodes are touched by one call");
-        *room = place.map_or(1, |place| part[place] + 2);
-    }
-    key
-}
-
-/// A moment as two of the numbers that results are remembered by.
-fn halves(now: Time) -> [u32; 2] {
-    let half = |micros: u64| u32::try_from(micros & u64::from(u32::MAX)).expect("32 bits are left");
-    [half(now.as_micros()), half(now.as_micros() >> 32)]
 }
 
 fn caller(slot: u8, files: &mut Files, process: u32, now: Time) -> Caller<'_> {

@@ -4,18 +4,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use single_primary::InstanceId;
 use single_primary::call::{Handle, Time};
 
-use crate::explore::actor::{Actor, ActorFacts, Running};
+use crate::explore::actor::{Actor, ActorFacts, Glance, Running};
+use crate::explore::effect::{Change, Effect};
 use crate::explore::files::{Contents, ContentsFacts, Shape, ShapeFacts, parts, whole};
 use crate::explore::intern::{Interner, Memory};
 use crate::explore::oracle::{Entries, History};
 use crate::explore::space::{Space, Timing};
 use crate::explore::state::{INODES_MAX, SLOTS_MAX, State};
-use crate::explore::transition::Effect;
 use crate::kernel::{Directory, Files, Inode};
 use crate::participant::{Belief, Participant, Step, Wait};
 
@@ -27,11 +27,28 @@ pub struct World<P> {
     space: Space,
     start: Box<dyn Fn(InstanceId) -> P + Send + Sync>,
     pub(super) actors: Interner<Actor<P>, ActorFacts>,
+    /// What is asked about an instance at every step, by its number.
+    glances: boxcar::Vec<Glance>,
+    dead: OnceLock<u32>,
     pub(super) shapes: Interner<Shape, ShapeFacts>,
+    /// What each instance can have open.
+    pub(super) opened: Interner<Files, ()>,
     pub(super) holders: Interner<Inode, ()>,
     pub(super) contents: Interner<Contents, ContentsFacts>,
+    /// What becomes of an instance that is told something.
     pub(super) told: Memory<u32>,
+    /// What becomes of an instance that reads ahead in the journal.
+    pub(super) ahead: Memory<u32>,
+    /// What becomes of a journal that is put in order.
+    pub(super) in_order: Memory<u32>,
+    /// What is left of an inode's holders once an instance with these files open is dead; nothing, where that frees it.
+    pub(super) released: Memory<Option<u32>>,
+    /// The names and processes without one process.
+    pub(super) bereft: Memory<u32>,
+    /// What a call, a death and a start change.
     pub(super) effects: Memory<Effect>,
+    /// Changes of several inodes at once.
+    pub(super) changes: boxcar::Vec<Vec<Change>>,
     /// From what to what an instance went on by itself, wherever it did.
     pub(super) turns: Mutex<BTreeSet<(u32, u32)>>,
 }
@@ -47,15 +64,29 @@ impl<P: Participant + 'static> World<P> {
     pub fn new(space: Space, start: impl Fn(InstanceId) -> P + Send + Sync + 'static) -> Self {
         assert!(space.slots() <= SLOTS_MAX, "at most {SLOTS_MAX} instances over the whole time");
         assert!(space.events <= EVENTS_MAX, "at most {EVENTS_MAX} events");
+        // What two rotations have dropped may be written again, which is not promised against: see the README. The oracle
+        // looks into the two files that there are, and would take it for lost.
+        assert!(
+            space.log.rotate_bytes != 1 || space.events <= 2,
+            "a rotation with each entry leaves room for two events"
+        );
         Self {
             space,
             start: Box::new(start),
             actors: Interner::default(),
+            glances: boxcar::Vec::new(),
+            dead: OnceLock::new(),
             shapes: Interner::default(),
+            opened: Interner::default(),
             holders: Interner::default(),
             contents: Interner::default(),
             told: Memory::default(),
+            ahead: Memory::default(),
+            in_order: Memory::default(),
+            released: Memory::default(),
+            bereft: Memory::default(),
             effects: Memory::default(),
+            changes: boxcar::Vec::new(),
             turns: Mutex::default(),
         }
     }
@@ -135,7 +166,7 @@ impl<P: Participant + 'static> World<P> {
 
     /// Whether anyone is primary.
     pub fn has_primary(&self, state: &State) -> bool {
-        self.slots().any(|slot| self.actor_of(state, slot).1.primary.is_some())
+        self.slots().any(|slot| self.glance(state, slot).primary.is_some())
     }
 
     /// What an independent reader makes of the journal, if there is one.
@@ -143,6 +174,11 @@ impl<P: Participant + 'static> World<P> {
         let at = self.shapes.entry(state.shape).1.journal?;
         let (contents, facts) = self.contents.entry(state.contents[at]);
         Some(facts.history(contents))
+    }
+
+    /// Where in the state the journal is.
+    pub(super) fn journal_place(&self, state: &State) -> Option<usize> {
+        self.shapes.entry(state.shape).1.journal
     }
 
     /// The contents of the journal and of the logs, by their numbers.
@@ -230,7 +266,26 @@ impl<P: Participant + 'static> World<P> {
     }
 
     pub(super) fn actor(&self, actor: Actor<P>) -> u32 {
-        self.actors.number(actor, |actor| ActorFacts::of(actor, &self.space))
+        self.actors.number(actor, |actor| {
+            let opened = match actor {
+                Actor::Running(running) => running.files.clone(),
+                Actor::Absent | Actor::Ended(_) | Actor::Dead => Files::default(),
+            };
+            let facts = ActorFacts::of(actor, &self.space, self.opened.number(opened, |_| ()));
+            // Instances are numbered one at a time, so that each has the same number there.
+            self.glances.push(Glance::of(&facts));
+            facts
+        })
+    }
+
+    /// What is asked about the instance of a slot at every step.
+    pub(super) fn glance(&self, state: &State, slot: u8) -> Glance {
+        self.glances[state.actors[usize::from(slot)] as usize]
+    }
+
+    /// The number of an instance whose process is dead.
+    pub(super) fn dead(&self) -> u32 {
+        *self.dead.get_or_init(|| self.actor(Actor::Dead))
     }
 
     pub(super) fn shape(&self, shape: Shape) -> u32 {
@@ -240,7 +295,7 @@ impl<P: Participant + 'static> World<P> {
     /// The numbers of both parts of an inode.
     pub(super) fn inode(&self, inode: Inode) -> (u32, u32) {
         let (holders, contents) = parts(inode);
-        (self.holders.number(holders, |_| ()), self.contents.number(contents, |_| ContentsFacts::default()))
+        (self.holders.number(holders, |_| ()), self.contents.number(contents, ContentsFacts::of))
     }
 
     pub(super) fn shape_of(&self, state: &State) -> &Shape {

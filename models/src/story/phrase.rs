@@ -87,7 +87,8 @@ pub(super) fn belief(belief: &Belief) -> String {
 /// What a file came to say, beyond what it said before.
 pub(super) fn growth(before: &[u8], after: &[u8]) -> String {
     match after.strip_prefix(before) {
-        Some(more) if !more.is_empty() => excerpt(more),
+        Some(more) if !more.is_empty() && before.is_empty() => excerpt(more),
+        Some(more) if !more.is_empty() => format!("+ {}", excerpt(more)),
         Some(_) => "(empty)".into(),
         None if after.is_empty() => "(emptied)".into(),
         None => format!("now: {}", excerpt(after)),

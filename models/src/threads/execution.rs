@@ -105,6 +105,11 @@ pub(crate) fn ids(bounds: &Bounds) -> Vec<String> {
     (0..threads_of(bounds)).map(|instance| id(instance).to_string()).collect()
 }
 
+/// Which process hosts each instance of a run.
+pub(crate) fn processes(bounds: &Bounds) -> Vec<u32> {
+    (0..threads_of(bounds)).map(|instance| bounds.process(instance)).collect()
+}
+
 fn threads_of(bounds: &Bounds) -> u8 {
     u8::try_from(bounds.registrants).expect("no checker runs so many threads")
 }

@@ -13,7 +13,7 @@ use loom::thread::JoinHandle;
 use crate::end::End;
 use crate::threads::bounds::{Bounds, Fault, FaultKind};
 use crate::threads::engine::{Engine, engine_types};
-use crate::threads::execution::{Scenario, ids, last_moments, run};
+use crate::threads::execution::{Scenario, ids, last_moments, processes, run};
 use crate::threads::limits::Limits;
 use crate::threads::observer::Observation;
 use crate::threads::panics;
@@ -125,6 +125,7 @@ fn report(
         checker: "loom",
         registrants: bounds.registrants,
         instances: ids(bounds),
+        processes: processes(bounds),
         crashes: bounds.crashes,
         expected: protocol.expected(),
         verdict: match (violated, complete) {

@@ -20,7 +20,7 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 use crate::end::End;
 use crate::threads::bounds::Bounds;
 use crate::threads::engine::{Engine, engine_types};
-use crate::threads::execution::{Scenario, ids, last_moments, run};
+use crate::threads::execution::{Scenario, ids, last_moments, processes, run};
 use crate::threads::limits::Limits;
 use crate::threads::observer::Observation;
 use crate::threads::panics;
@@ -161,6 +161,7 @@ pub fn replay(path: &Path) -> io::Result<Report> {
         checker: "shuttle",
         registrants: bounds.registrants,
         instances: ids(&bounds),
+        processes: processes(&bounds),
         crashes: bounds.crashes,
         expected: Verdict::Violated,
         verdict,
@@ -208,6 +209,7 @@ fn try_all(protocol: &Protocol, bounds: &Bounds, model: &Model, limits: &Limits)
         checker: "shuttle",
         registrants: bounds.registrants,
         instances: ids(bounds),
+        processes: processes(bounds),
         crashes: bounds.crashes,
         expected: protocol.expected(),
         verdict: match (&failure, &ended) {

@@ -10,9 +10,11 @@ use crate::script::{Instance, Outcome, Stop, Text};
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "json-list",
-    summary: "all add themselves to a list in one file and wait; the smallest ID in it that is fresh is primary, for ever",
+    summary: "all add themselves to a list in one file and wait; the smallest ID in it that is fresh is primary, for ever; \
+              what is no list counts as an empty one, and then whoever reads it is primary",
     broken_by: Some(
-        "a lost update: the last to write back drops the others; a stall beyond the window; an idle primary",
+        "a lost update: the last to write back drops the others, or two write behind one another and leave no list; a \
+         stall beyond the window; an idle primary",
     ),
     smallest: true,
     waits: true,
