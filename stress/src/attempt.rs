@@ -69,11 +69,11 @@ impl Told {
 impl Attempts {
     /// Room for runs of at most so many instances, so many at a time, under `base`, a directory that there is.
     pub(crate) fn new(base: &Path, instances: usize, jobs: usize) -> Result<Self, Failure> {
-        let place = |job: usize| {
+        let place = |job: usize| -> Result<Place, Failure> {
             let rig = Rig::new(&base.join(format!("attempt-{job}")), instances)?;
             Ok(Place { rig, told: base.join(format!("attempt-{job}.json")) })
         };
-        Ok(Self { places: (0..jobs).map(place).collect::<Result<_, _>>()? })
+        Ok(Self { places: (0..jobs).map(place).collect::<Result<_, Failure>>()? })
     }
 
     /// Runs a plan up to so many times: fewer where a run breaks `wanted`.

@@ -127,7 +127,7 @@ pub(crate) fn verify(piece: &[u8]) {
 const CHECKSUM_DIGITS: usize = 8;
 
 fn read(file: &OwnedFd, offset: usize) -> io::Result<usize> {
-    read_piece(file, offset, |piece| piece.len())
+    read_piece(file, offset, <[u8]>::len)
 }
 
 fn read_to_end(file: &OwnedFd, start: usize, look: impl Fn(&[u8])) -> io::Result<usize> {

@@ -72,6 +72,9 @@ fn leftover(criterion: &mut Criterion, records: usize) {
     group.finish();
 }
 
+/// What a reader does with each piece of a journal.
+type Look = fn(&[u8]);
+
 fn living(criterion: &mut Criterion, records: usize) {
     let mut group = criterion.benchmark_group("join/living");
     let scratch = scratch::directory();
@@ -84,7 +87,7 @@ fn living(criterion: &mut Criterion, records: usize) {
     };
     let seat = Seat::new();
     // Beside the floor what a reader cannot do without either: the checksum of each record.
-    let readers: [(&str, fn(&[u8])); 2] = [("floor", |_| ()), ("checksums", floor::verify)];
+    let readers: [(&str, Look); 2] = [("floor", |_| ()), ("checksums", floor::verify)];
     for (name, look) in readers {
         group.bench_function(criterion::BenchmarkId::new(name, records), |bencher| {
             bencher.iter_batched(

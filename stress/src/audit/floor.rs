@@ -48,13 +48,13 @@ impl<'log> Floor<'log> {
         let (begun, processor) = (Instant::now(), processor_time());
         match self.lines.next(std::mem::take(&mut self.block))? {
             Some(Piece::Block(block)) => {
-                let mut begin = 0;
+                let mut start = 0;
                 let ends = memchr::memchr_iter(b'\n', &block);
                 for end in ends.chain((block.last() != Some(&b'\n')).then_some(block.len())) {
                     // A line that is no JSON takes its time as well.
-                    let _ = black_box(self.path.parse(black_box(&block[begin..end])));
+                    let _ = black_box(self.path.parse(black_box(&block[start..end])));
                     self.taken.lines += 1;
-                    begin = end + 1;
+                    start = end + 1;
                 }
                 self.block = block;
             }

@@ -100,7 +100,7 @@ pub(crate) fn judge(plan: &Plan, ran: &Ran) -> Judged {
         Some("a registrant flooded its output".into())
     } else if ended_so(End::Failed) > 0 && !may_fail {
         Some("a registrant failed".into())
-    } else if !ran.has_log && !speaks && !(may_fail && ended_so(End::Failed) > 0) {
+    } else if !(ran.has_log || speaks || may_fail && ended_so(End::Failed) > 0) {
         // Where it may fail, its silence is an answer if it did.
         Some(if ended_so(End::Early) == all.len() {
             "every registrant ended before it was told to, and none said who is primary".into()
