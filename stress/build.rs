@@ -1,0 +1,9 @@
+//! Lays what a forked process runs side by side in the program, where the linker takes scripts.
+
+fn main() {
+    println!("cargo::rerun-if-changed=round.ld");
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
+        let directory = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+        println!("cargo::rustc-link-arg-bin=stress=-Wl,-T,{directory}/round.ld");
+    }
+}
