@@ -166,7 +166,7 @@ impl Shadow {
 
     fn part(&mut self, tracer: &Tracer) -> Part {
         while let Some(stamped) = tracer.region().next(&mut self.at, &mut self.bytes) {
-            self.validator.follow(&stamped.entry);
+            self.validator.follow(stamped.entry);
         }
         self.validator.part()
     }

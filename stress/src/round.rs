@@ -311,7 +311,7 @@ impl Rig {
                         Entry::Clock(_) | Entry::Call(_) | Entry::Other(_) | Entry::Reply(_) | Entry::Leave => {}
                     }
                     if let Some(validator) = &mut validator {
-                        validator.follow(&stamped.entry);
+                        validator.follow(stamped.entry);
                     }
                 }
                 if limited {

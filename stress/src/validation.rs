@@ -70,25 +70,25 @@ impl Validator {
     }
 
     /// Takes the next entry of the trace.
-    pub(crate) fn follow(&mut self, entry: &Entry) {
+    pub(crate) fn follow(&mut self, entry: Entry) {
         self.entries += 1;
         if self.mismatch.is_some() {
             return;
         }
         self.succeeds |= matches!(self.machine.role(), Role::Secondary { .. });
         match entry {
-            Entry::Clock(now) => self.clock(*now),
-            Entry::Call(call) => self.call(call),
+            Entry::Clock(now) => self.clock(now),
+            Entry::Call(call) => self.call(&call),
             Entry::Reply(_) if !self.called => self.differs("a reply without its call"),
-            Entry::Reply(reply) if self.timed => self.reply = Some(reply.clone()),
+            Entry::Reply(reply) if self.timed => self.reply = Some(reply),
             Entry::Reply(reply) => {
                 self.called = false;
-                self.machine.reply(reply.clone(), self.now);
+                self.machine.reply(reply, self.now);
             }
             Entry::Deliver(event) => {
                 // An event at a primary is a drive without a look at the clock.
                 self.machine.take_log_fault();
-                let id = Plan::event_id(*event as usize);
+                let id = Plan::event_id(event as usize);
                 self.machine.deliver(&Event { id: id.into(), payload: "null".into() });
             }
             Entry::Leave => {
@@ -149,7 +149,7 @@ impl Validator {
         let next = self.machine.next();
         if self.called {
             self.differs("a call within a call");
-        } else if next != Step::Call(call.clone()) {
+        } else if !matches!(&next, Step::Call(expected) if expected == call) {
             self.differs(&format!("the instance called {call:?} where the machine goes on with {next:?}"));
         }
         self.called = true;
@@ -215,7 +215,7 @@ mod tests {
         let follow = |trace: &[Entry], was_cut| {
             let mut validator = Validator::new(&plan, 0);
             for entry in trace {
-                validator.follow(entry);
+                validator.follow(entry.clone());
             }
             validator.finish(was_cut)
         };
