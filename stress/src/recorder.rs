@@ -46,8 +46,7 @@ impl Recorder {
     }
 }
 
-/// In a box, which is cheaply moved about while an instance is made: a forked process copies each page of its stack.
-impl Kernel for Box<Recorder> {
+impl Kernel for Recorder {
     type Monitor<T: Send + 'static> = StdMonitor<T>;
     type Word = <Os as Kernel>::Word;
 
