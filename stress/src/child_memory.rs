@@ -14,9 +14,10 @@ const BYTES: usize = 1 << 20;
 /// Where the first bytes are taken: nought says that the pages are not in use.
 const FIRST: usize = 16;
 
-/// The system's allocator, before which a child puts pages of its own.
+/// The system's allocator, before which a child puts pages of its own. They begin on one that it writes to anyhow, behind
+/// the other variables of the program.
 #[derive(Debug)]
-#[repr(C, align(4096))]
+#[repr(C, align(64))]
 struct Memory {
     /// Up to where bytes are taken. Beside them, so that both are on one page.
     taken: AtomicUsize,

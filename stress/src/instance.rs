@@ -53,7 +53,7 @@ pub(crate) struct Instance {
 #[derive(Debug)]
 enum Part {
     /// The library, through the interface that programs use. It is missing where the join failed.
-    Journal(Option<Box<Election<Recorder>>>),
+    Journal(Option<Box<Election<Box<Recorder>>>>),
     /// One of the zoo.
     Zoo { participant: Box<AnyParticipant>, kernel: RealKernel, interference: Box<Interference> },
 }
@@ -91,7 +91,7 @@ impl Instance {
     fn start_journal(&mut self, options: Options, interference: Interference, past: &Path) {
         let os = Os::new(options.paths());
         let recorder = Recorder::new(os, self.tracer.clone(), interference, past.to_owned());
-        match options.start_on(recorder) {
+        match options.start_on(Box::new(recorder)) {
             Ok(election) => {
                 self.part = Part::Journal(Some(Box::new(election)));
                 self.observe_election(None);

@@ -46,7 +46,8 @@ impl Recorder {
     }
 }
 
-impl Kernel for Recorder {
+/// In a box, which is cheaply moved about while an instance is made: a forked process copies each page of its stack.
+impl Kernel for Box<Recorder> {
     type Monitor<T: Send + 'static> = StdMonitor<T>;
     type Word = <Os as Kernel>::Word;
 
