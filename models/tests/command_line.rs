@@ -115,6 +115,31 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
+fn what_threads_come_to_is_found_among_all_states_too() {
+    for protocol in ["flock", "journal"] {
+        let arguments = [
+            "check",
+            "--protocol",
+            protocol,
+            "--checker",
+            "all",
+            "--registrants",
+            "2",
+            "--crashes",
+            "1",
+            "--restarts",
+            "1",
+        ];
+        let (code, stdout, stderr) = run(&[&arguments[..], &["--schedules", "500", "--export-json", "-"]].concat());
+        assert_eq!(code, 0, "{stderr}");
+        let report = json(&stdout);
+        for checked in &report.as_array().expect("a list")[1..] {
+            assert!(checked["share_of_exhaustive"].as_f64() > Some(0.0), "{checked}");
+        }
+    }
+}
+
+#[test]
 fn bad_input_is_refused_before_anything_is_checked() {
     let directory = tempfile::tempdir().expect("a directory");
     let no_directory = directory.path().join("none/report.json");

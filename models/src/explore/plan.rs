@@ -31,7 +31,9 @@ pub fn plan(protocol: &'static Protocol, registrants: usize, crashes: u8, restar
         }
         return reasons;
     }
-    vec![Space { about: "crashes", crashes, restarts, ..Space::race(protocol, registrants) }]
+    let deaths = Space { about: "crashes", crashes, ..Space::race(protocol, registrants) };
+    let after = Space { about: "a restart", restarts, ..deaths.clone() };
+    if restarts == 0 { vec![deaths] } else { vec![deaths, after] }
 }
 
 /// Instances in processes of their own, the last of which has the process ID of a dead one.
