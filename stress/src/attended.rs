@@ -36,12 +36,22 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    /// The status of that number.
-    pub(crate) fn of(number: u32) -> Self {
+    /// How many bits it takes. Above them stands the term of the verdict, where there is one.
+    const BITS: u32 = 3;
+
+    /// The status in such a word.
+    pub(crate) fn of(word: u32) -> Self {
+        let number = word & ((1 << Self::BITS) - 1);
         [Self::Absent, Self::Undecided, Self::Secondary, Self::Primary, Self::Resigned, Self::Coming]
             .into_iter()
             .find(|status| *status as u32 == number)
             .unwrap_or(Self::Over)
+    }
+
+    /// The word that says this of an instance.
+    fn word(self, term: Option<u64>) -> u32 {
+        let term = term.and_then(|term| u32::try_from(term).ok()).unwrap_or(0);
+        self as u32 | term << Self::BITS
     }
 }
 
@@ -158,7 +168,7 @@ impl Hosted {
             instance.leave();
         }
         // One after the other: each is primary once, so that none takes along what it alone still had to log.
-        if ending && !instance.is_in_line() {
+        if ending && !instance.is_in_line() && !lacks_followers(plan, self.index, instance, stage) {
             instance.leave();
         }
         let status = if instance.is_over() {
@@ -172,7 +182,7 @@ impl Hosted {
         } else {
             Status::Undecided
         };
-        stage.statuses[self.index].store(status as u32, Ordering::Release);
+        stage.statuses[self.index].store(status.word(instance.term()), Ordering::Release);
     }
 
     /// Notes the events that it must have written by now.
@@ -201,6 +211,17 @@ impl Hosted {
             }
         }
     }
+}
+
+/// Whether an instance is primary, and one of those who live has yet to find it, where the round is about that.
+fn lacks_followers(plan: &Plan, index: usize, instance: &Instance, stage: Stage) -> bool {
+    let followers = Status::Secondary.word(instance.term());
+    plan.is_about_followers()
+        && instance.is_primary()
+        && (0..plan.ids.len()).filter(|other| *other != index).any(|other| {
+            let word = stage.statuses[other].load(Ordering::Acquire);
+            word != followers && !matches!(Status::of(word), Status::Resigned | Status::Over)
+        })
 }
 
 /// What happens to the primary itself.

@@ -223,6 +223,9 @@ impl Watch<'_> {
 
     fn has_ended(&mut self, process: usize) {
         self.ended[process] = true;
+        for instance in self.plan.hosted_by(process) {
+            self.stage.statuses[instance].store(Status::Over as u32, Ordering::Release);
+        }
         if let Some(turns) = &self.turns {
             turns.end(self.plan, process);
         }

@@ -37,7 +37,7 @@ pub(crate) struct Stage {
     pub(crate) heir: Heir,
     /// Which of the plan's faults have found whom they happen to, a bit each. For rounds with faults.
     pub(crate) claimed: &'static AtomicU32,
-    /// What each instance is, as an [`attended::Status`].
+    /// What each instance is, as an [`attended::Status`] and its term.
     pub(crate) statuses: &'static [AtomicU32],
 }
 

@@ -232,6 +232,15 @@ impl Instance {
         matches!(self.belief, Belief::Primary { .. })
     }
 
+    /// The term of its verdict, where the protocol has terms and there is one.
+    pub(crate) fn term(&self) -> Option<u64> {
+        let Part::Journal(Some(election)) = &self.part else { return None };
+        match election.role() {
+            Role::Secondary { term, .. } | Role::Primary { term } => Some(term),
+            Role::Undecided | Role::Left | Role::Failed(_) => None,
+        }
+    }
+
     /// Whether it will be primary sooner or later, once those before it have left.
     pub(crate) fn is_in_line(&self) -> bool {
         let keeps_trying = match &self.part {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::boundary::{Boundary, Sweep};
+use crate::boundary::{Boundary, Part, Sweep};
 use crate::fault::{self, Around, Fault, Kind};
 use crate::instance::JOURNAL;
 use crate::order::{self, Steps};
@@ -212,6 +212,14 @@ impl Plan {
     /// Whether an instance may refuse to take part because of what is done to the round.
     pub(crate) fn allows_refusal(&self) -> bool {
         self.faults.iter().any(Fault::allows_refusal)
+    }
+
+    /// Whether somebody is to die who follows one primary after another: each of these then lets all find it before it leaves.
+    pub(crate) fn is_about_followers(&self) -> bool {
+        self.faults.iter().any(|fault| match fault {
+            Fault::KillAtBoundary { boundary } => boundary.part == Part::Successor,
+            _ => false,
+        })
     }
 
     /// The boundaries that it aims at, and whether one of the notes of its traces says that an instance died there.
