@@ -128,7 +128,10 @@ fn instances_die_at_every_call_of_the_machine_in_every_part() {
         assert_eq!(boundaries["sweep"], sweep, "{told}");
         let by_boundary = boundaries["by_boundary"].as_object().expect("a map");
         assert_eq!(by_boundary.len(), sweep, "{told}");
-        assert!(by_boundary.values().all(|aimed| aimed["hit"] == 3 && aimed["planned"] == 3), "{told}");
+        assert!(
+            by_boundary.values().all(|aimed| aimed["hit"].as_u64() >= Some(3) && aimed["hit"] == aimed["planned"]),
+            "{told}"
+        );
     }
 }
 
