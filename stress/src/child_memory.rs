@@ -1,84 +1,156 @@
-//! The heap of a forked child: one run of fresh pages.
+//! The stack and the heap of a forked child, in memory that it shares with its parent.
 //!
-//! What a child would take from the heap that it inherits lies scattered over pages that it shares with its parent, each of
-//! which the kernel copies at the first write: most of what a short life costs beyond its fork(2).
+//! What a child writes to of the memory that it inherits lies scattered over pages each of which the kernel copies for it at
+//! the first write: most of what a short life costs beyond its fork(2). Pages that are shared are not copied but mapped, many
+//! at one fault if they lie side by side, and serve the next child as well.
 #![allow(unsafe_code, reason = "an allocator hands out raw memory")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-/// Enough for the instances of a round; what more is needed comes from the inherited heap.
-const BYTES: usize = 1 << 20;
+use crate::shared_memory;
 
-/// Where the first bytes are taken: nought says that the pages are not in use.
-const FIRST: usize = 16;
+/// A multiple of it begins what Linux maps at one fault of pages that are there already, and which is so long.
+const WINDOW_BYTES: usize = 64 << 10;
 
-/// The system's allocator, before which a child puts pages of its own. They begin on one that it writes to anyhow, behind
-/// the other variables of the program.
-#[derive(Debug)]
-#[repr(C, align(64))]
-struct Memory {
-    /// Up to where bytes are taken. Beside them, so that both are on one page.
-    taken: AtomicUsize,
-    bytes: UnsafeCell<[u8; BYTES]>,
+/// So much of a child's stack is in one window with its heap and the beginning of what is kept beside them.
+const STACK_TOP_BYTES: usize = 20 << 10;
+
+/// Far more than what a child runs goes down to.
+const STACK_BYTES: usize = (1 << 20) + STACK_TOP_BYTES;
+
+/// Enough for the instance of a process; what more is needed comes from the inherited heap.
+const HEAP_BYTES: usize = 24 << 10;
+
+/// Where the memory of children begins, how much it is for all of them and for each: that of the first mapping of a process.
+/// Children on the stacks of any other take from the inherited heap.
+static START: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static BYTES_EACH: AtomicUsize = AtomicUsize::new(0);
+
+/// The memory of one child, and of the trace beside it.
+#[derive(Clone, Copy)]
+pub(crate) struct ChildMemory(&'static [AtomicU64]);
+
+impl ChildMemory {
+    /// That of so many children, each with a trace of so many words, for the rest of the process's life.
+    pub(crate) fn map(count: usize, trace_words: usize) -> std::io::Result<Vec<Self>> {
+        let bytes_each = (STACK_BYTES + HEAP_BYTES + trace_words * 8).next_multiple_of(WINDOW_BYTES);
+        let mapped: &'static [AtomicU64] = shared_memory::map((count * bytes_each + WINDOW_BYTES) / 8)?;
+        let lead = mapped.as_ptr().addr().next_multiple_of(WINDOW_BYTES) - mapped.as_ptr().addr();
+        let words = &mapped[lead / 8..][..count * bytes_each / 8];
+        let is_first = BYTES_EACH.compare_exchange(0, bytes_each, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_first {
+            START.store(words.as_ptr().cast_mut(), Ordering::Relaxed);
+            BYTES.store(size_of_val(words), Ordering::Release);
+        }
+        Ok(words.chunks_exact(bytes_each / 8).map(Self).collect())
+    }
+
+    /// The stack. A child that runs on it, and its heap, must not fork: its own child would share both with it.
+    pub(crate) fn stack(self) -> &'static [AtomicU64] {
+        &self.0[..STACK_BYTES / 8]
+    }
+
+    /// The words of the trace.
+    pub(crate) fn trace(self) -> &'static [AtomicU64] {
+        &self.0[(STACK_BYTES + HEAP_BYTES) / 8..]
+    }
+
+    /// Makes it ready for the next child, which gives nothing back when it ends.
+    pub(crate) fn clear(self) {
+        self.heap().clear();
+    }
+
+    fn heap(self) -> Heap {
+        Heap(&self.0[STACK_BYTES / 8..][..HEAP_BYTES / 8])
+    }
+
+    /// That in which the address is.
+    fn around(address: usize) -> Option<Self> {
+        // Set last: as long as this is nought, nothing is within.
+        let bytes = BYTES.load(Ordering::Acquire);
+        let start = START.load(Ordering::Relaxed);
+        let offset = address.wrapping_sub(start.addr());
+        if offset >= bytes {
+            return None;
+        }
+        let bytes_each = BYTES_EACH.load(Ordering::Relaxed);
+        let first = start.wrapping_byte_add(offset - offset % bytes_each);
+        // SAFETY: `map` has stored the bounds of a mapping of whole parts of that length, which lasts.
+        Some(Self(unsafe { std::slice::from_raw_parts(first, bytes_each / 8) }))
+    }
 }
+
+impl std::fmt::Debug for ChildMemory {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ChildMemory").field("words", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+/// The heap beside the stack that this runs on, if that is a child's.
+fn heap() -> Option<Heap> {
+    let here = 0_u8;
+    ChildMemory::around(ptr::from_ref(&here).addr()).map(ChildMemory::heap)
+}
+
+/// Bytes that are given out one behind the other. The first word says up to where they are.
+#[derive(Clone, Copy)]
+struct Heap(&'static [AtomicU64]);
+
+impl Heap {
+    /// Where the first bytes begin.
+    const FIRST: usize = 16;
+
+    fn clear(self) {
+        self.0[0].store(Self::FIRST as u64, Ordering::Relaxed);
+    }
+
+    fn start(self) -> *mut u8 {
+        self.0.as_ptr().cast_mut().cast()
+    }
+
+    fn taken(self) -> usize {
+        usize::try_from(self.0[0].load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    fn take(self, layout: Layout) -> Option<*mut u8> {
+        let offset = (self.start().addr() + self.taken()).next_multiple_of(layout.align()) - self.start().addr();
+        let end = offset.checked_add(layout.size()).filter(|&end| end <= size_of_val(self.0))?;
+        self.0[0].store(end as u64, Ordering::Relaxed);
+        Some(self.start().wrapping_add(offset))
+    }
+
+    /// Moves the end of what was taken last; whether these bytes were the last.
+    fn resize(self, bytes: *mut u8, from: usize, to: usize) -> bool {
+        let Some(offset) = bytes.addr().checked_sub(self.start().addr()) else { return false };
+        let end = offset.checked_add(to).filter(|&end| end <= size_of_val(self.0));
+        let Some(end) = end.filter(|_| offset.checked_add(from) == Some(self.taken())) else { return false };
+        self.0[0].store(end as u64, Ordering::Relaxed);
+        true
+    }
+}
+
+/// The system's allocator, with the memory of children before it.
+#[derive(Debug)]
+struct Allocator;
 
 #[global_allocator]
-static MEMORY: Memory = Memory { taken: AtomicUsize::new(0), bytes: UnsafeCell::new([0; BYTES]) };
+static ALLOCATOR: Allocator = Allocator;
 
-/// Has this process, a child that will soon end, take its memory from pages of its own. One that is forked from it goes on
-/// behind what it had taken.
-pub(crate) fn open() {
-    // Where it fails, they are in use already.
-    let _ = MEMORY.taken.compare_exchange(0, FIRST, Ordering::Relaxed, Ordering::Relaxed);
-}
-
-// SAFETY: bytes are given to one owner at a time, by an atomic step.
-unsafe impl Sync for Memory {}
-
-impl Memory {
-    fn start(&self) -> *mut u8 {
-        self.bytes.get().cast()
-    }
-
-    fn take(&self, layout: Layout) -> Option<*mut u8> {
-        let mut taken = self.taken.load(Ordering::Relaxed);
-        while taken != 0 {
-            let offset = (self.start().addr() + taken).next_multiple_of(layout.align()) - self.start().addr();
-            let end = offset.checked_add(layout.size()).filter(|&end| end <= BYTES)?;
-            match self.taken.compare_exchange_weak(taken, end, Ordering::Relaxed, Ordering::Relaxed) {
-                // SAFETY: `offset` is within the bytes, as its end is.
-                Ok(_) => return Some(unsafe { self.start().add(offset) }),
-                Err(now) => taken = now,
-            }
-        }
-        None
-    }
-
-    /// Where in the pages the bytes begin, if they are from there.
-    fn offset_of(&self, bytes: *mut u8) -> Option<usize> {
-        bytes.addr().checked_sub(self.start().addr()).filter(|&offset| offset < BYTES)
-    }
-
-    /// Moves the end of what was taken last; whether it was the last.
-    fn resize(&self, offset: usize, from: usize, to: usize) -> bool {
-        let fits = offset.checked_add(to).is_some_and(|end| end <= BYTES);
-        fits && self.taken.compare_exchange(offset + from, offset + to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-}
-
-// SAFETY: what is not from the pages is the system's allocator's, to which it also goes back. The pages give bytes out once,
-// aligned, and take only the last ones back, from their owner. It does not unwind.
-unsafe impl GlobalAlloc for Memory {
+// SAFETY: bytes of a heap are given out once, by the one thread that runs on the stack beside it, aligned and within the
+// heap, whose words are atomics and mapped for ever; only the last ones are taken back, from that thread. All others are the
+// system's allocator's, to which they also go back. Nothing here unwinds.
+unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are those of the system's allocator.
-        self.take(layout).unwrap_or_else(|| unsafe { System.alloc(layout) })
+        heap().and_then(|heap| heap.take(layout)).unwrap_or_else(|| unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if let Some(bytes) = self.take(layout) {
-            // SAFETY: so many bytes were just taken; others may have used them before.
+        if let Some(bytes) = heap().and_then(|heap| heap.take(layout)) {
+            // SAFETY: so many bytes were just taken; children before have used them.
             unsafe { bytes.write_bytes(0, layout.size()) };
             return bytes;
         }
@@ -87,19 +159,21 @@ unsafe impl GlobalAlloc for Memory {
     }
 
     unsafe fn dealloc(&self, bytes: *mut u8, layout: Layout) {
-        match self.offset_of(bytes) {
-            Some(offset) => drop(self.resize(offset, layout.size(), 0)),
-            // SAFETY: as in `alloc`; they are not from the pages.
-            None => unsafe { System.dealloc(bytes, layout) },
+        if ChildMemory::around(bytes.addr()).is_some() {
+            // What is not the last stays taken until the child ends.
+            let _ = heap().is_some_and(|heap| heap.resize(bytes, layout.size(), 0));
+        } else {
+            // SAFETY: as in `alloc`.
+            unsafe { System.dealloc(bytes, layout) };
         }
     }
 
     unsafe fn realloc(&self, bytes: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let Some(offset) = self.offset_of(bytes) else {
-            // SAFETY: as in `alloc`; they are not from the pages.
+        if ChildMemory::around(bytes.addr()).is_none() {
+            // SAFETY: as in `alloc`.
             return unsafe { System.realloc(bytes, layout, size) };
-        };
-        if self.resize(offset, layout.size(), size) {
+        }
+        if heap().is_some_and(|heap| heap.resize(bytes, layout.size(), size)) {
             return bytes;
         }
         // SAFETY: the caller promises that the alignment is valid and that the size, rounded up to it, does not overflow.
@@ -118,19 +192,32 @@ mod tests {
 
     #[test]
     fn bytes_are_taken_aligned_given_back_last_first_and_never_twice() {
-        static OWN: Memory = Memory { taken: AtomicUsize::new(0), bytes: UnsafeCell::new([0; BYTES]) };
         let layout = |size, align| Layout::from_size_align(size, align).expect("a layout");
-        assert_eq!(OWN.take(layout(8, 8)), None, "closed until opened");
-        OWN.taken.store(FIRST, Ordering::Relaxed);
-        let first = OWN.take(layout(3, 1)).expect("room");
-        let second = OWN.take(layout(64, 64)).expect("room");
+        let heap = Heap(shared_memory::map(HEAP_BYTES / 8).expect("memory"));
+        heap.clear();
+        let first = heap.take(layout(3, 1)).expect("room");
+        let second = heap.take(layout(64, 64)).expect("room");
         assert_eq!(second.addr() % 64, 0);
-        let (first_at, second_at) = (OWN.offset_of(first).expect("ours"), OWN.offset_of(second).expect("ours"));
-        assert!(second_at >= first_at + 3);
-        assert!(!OWN.resize(first_at, 3, 0), "something is behind it");
-        assert!(OWN.resize(second_at, 64, 128) && OWN.resize(second_at, 128, 0));
-        assert_eq!(OWN.take(layout(1, 1)), Some(second));
-        assert_eq!(OWN.take(layout(BYTES, 1)), None, "the rest comes from the system");
-        assert_eq!(OWN.offset_of(std::ptr::from_ref(&layout).cast_mut().cast()), None);
+        assert!(second.addr() >= first.addr() + 3);
+        assert!(!heap.resize(first, 3, 0), "something is behind it");
+        assert!(heap.resize(second, 64, 128) && heap.resize(second, 128, 0));
+        assert_eq!(heap.take(layout(1, 1)), Some(second));
+        assert_eq!(heap.take(layout(HEAP_BYTES, 1)), None, "the rest comes from the system");
+    }
+
+    #[test]
+    fn the_memory_of_a_child_lies_side_by_side_and_is_found_by_any_address_in_it() {
+        let [one, other] = ChildMemory::map(2, 100).expect("memory")[..] else { panic!("two") };
+        let window = |words: &[AtomicU64]| words.as_ptr().addr() / WINDOW_BYTES;
+        assert_eq!(window(one.stack()) + STACK_BYTES / WINDOW_BYTES, window(one.trace()));
+        assert_eq!(one.stack().as_ptr_range().end, one.heap().0.as_ptr());
+        assert_eq!(one.heap().0.as_ptr_range().end, one.trace().as_ptr());
+        assert!(one.trace().len() >= 100 && one.trace().as_ptr_range().end <= other.stack().as_ptr());
+        let is_other = |word: &AtomicU64| {
+            ChildMemory::around(ptr::from_ref(word).addr()).is_some_and(|around| ptr::eq(around.0, other.0))
+        };
+        assert!(is_other(&other.stack()[0]) && is_other(&other.trace()[99]) && !is_other(&one.trace()[99]));
+        assert!(ChildMemory::around(ptr::from_ref(&other.0[other.0.len() - 1]).addr() + 8).is_none());
+        assert!(heap().is_none(), "this thread has a stack of its own");
     }
 }

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal};
 use single_primary::call::{Failure as Failed, Reply};
 
 use crate::boundary::Boundary;
-use crate::child_memory;
+use crate::child_memory::ChildMemory;
 use crate::clock;
 use crate::disturbance::Done;
 use crate::exit::Failure;
@@ -46,6 +46,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) struct Rig {
     stage: Stage,
     regions: Vec<Region>,
+    memory: Vec<ChildMemory>,
     directory: PathBuf,
     past: PathBuf,
     turns: turns::Words,
@@ -116,33 +117,35 @@ impl Rig {
         let statuses_end = 7 + instances;
         let meetings_each = statuses_end + turns::Words::count(instances);
         let trace_words = TRACE_WORDS * (instances / 16).clamp(1, 4);
-        let words_each = 1 + instances * trace_words;
         let meetings: &'static [AtomicU32] = shared_memory::map(bases.len() * meetings_each).map_err(failure)?;
-        let words: &'static [AtomicU64] = shared_memory::map(bases.len() * words_each).map_err(failure)?;
+        let released: &'static [AtomicU64] = shared_memory::map(bases.len()).map_err(failure)?;
+        let memory = ChildMemory::map(bases.len() * instances, trace_words).map_err(failure)?;
         let heir = Heir::new().map_err(Failure::environment(
             "a pipe",
             "pipe",
             "raise the limit of open files, or give fewer --jobs",
         ))?;
-        let parts = meetings.chunks_exact(meetings_each).zip(words.chunks_exact(words_each));
-        let rig = |(base, (meetings, words)): (&PathBuf, (&'static [AtomicU32], &'static [AtomicU64]))| Self {
-            stage: Stage {
-                start: Meeting::new(&meetings[0]),
-                settled: Meeting::new(&meetings[1]),
-                finished: Meeting::new(&meetings[2]),
-                ending: Meeting::new(&meetings[3]),
-                strike: Meeting::new(&meetings[4]),
-                has_heir: &meetings[5],
-                claimed: &meetings[6],
-                heir,
-                statuses: &meetings[7..statuses_end],
-                released_ns: &words[0],
-            },
-            regions: words[1..].chunks_exact(trace_words).map(Region::new).collect(),
-            directory: base.join("election"),
-            past: base.join("past"),
-            turns: turns::Words::new(&meetings[statuses_end..]),
-        };
+        let parts = meetings.chunks_exact(meetings_each).zip(released).zip(memory.chunks_exact(instances));
+        let rig =
+            |(base, ((meetings, released_ns), memory)): (&PathBuf, ((&'static [AtomicU32], _), &[ChildMemory]))| Self {
+                stage: Stage {
+                    start: Meeting::new(&meetings[0]),
+                    settled: Meeting::new(&meetings[1]),
+                    finished: Meeting::new(&meetings[2]),
+                    ending: Meeting::new(&meetings[3]),
+                    strike: Meeting::new(&meetings[4]),
+                    has_heir: &meetings[5],
+                    claimed: &meetings[6],
+                    heir,
+                    statuses: &meetings[7..statuses_end],
+                    released_ns,
+                },
+                regions: memory.iter().map(|memory| Region::new(memory.trace())).collect(),
+                memory: memory.to_vec(),
+                directory: base.join("election"),
+                past: base.join("past"),
+                turns: turns::Words::new(&meetings[statuses_end..]),
+            };
         Ok(bases.iter().zip(parts).map(rig).collect())
     }
 
@@ -188,11 +191,16 @@ impl Rig {
         let place = self.place();
         let mut children = Vec::with_capacity(plan.processes());
         for index in 0..plan.processes() {
-            let run = || {
-                child_memory::open();
-                host::run(plan, index, place, self.stage, &self.regions)
+            let host = || host::run(plan, index, place, self.stage, &self.regions);
+            let memory = self.memory[plan.hosted_by(index).start];
+            // What is done to a round may be that a process of it forks.
+            let forked = if plan.faults.is_empty() {
+                memory.clear();
+                process::fork_onto(memory.stack(), host)
+            } else {
+                process::fork(host)
             };
-            match process::fork(run) {
+            match forked {
                 Ok(child) => children.push(child),
                 Err(error) => {
                     kill(&children);
