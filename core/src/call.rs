@@ -76,7 +76,7 @@ impl Name {
             Self::Journal => "journal".into(),
             Self::Seat(id) => [id.as_str(), Self::SEAT_SUFFIX].concat(),
             Self::Log(0) => "realtime.log".into(),
-            Self::Log(rotation) => format!("realtime.log.{rotation}"),
+            Self::Log(rotation) => ["realtime.log.", itoa::Buffer::new().format(*rotation)].concat(),
             Self::Other(name) => name.to_string(),
         }
     }

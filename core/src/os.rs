@@ -52,7 +52,8 @@ impl Paths {
             Name::Log(0) => self.log.clone(),
             Name::Log(rotation) => {
                 let mut path = OsString::from(&self.log);
-                path.push(format!(".{rotation}"));
+                path.push(".");
+                path.push(itoa::Buffer::new().format(*rotation));
                 path.into()
             }
             name => self.directory.join(name.file_name()),
@@ -67,7 +68,7 @@ pub struct Os {
     files: Mutex<[Option<File>; Handle::COUNT]>,
     watched: Arc<Mutex<Option<InstanceId>>>,
     copy_guard: forkguard::atfork::Guard,
-    process: u32,
+    process: rustix::process::Pid,
     user: u32,
 }
 
@@ -80,7 +81,7 @@ impl Os {
             files: Mutex::default(),
             watched: Arc::default(),
             copy_guard: forkguard::atfork::Guard::default(),
-            process: std::process::id(),
+            process: rustix::process::getpid(),
             user: geteuid().as_raw(),
         }
     }
@@ -322,7 +323,7 @@ impl Kernel for Os {
     }
 
     fn is_original_process(&self) -> bool {
-        self.is_original() && std::process::id() == self.process
+        self.is_original() && rustix::process::getpid() == self.process
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -47,6 +47,8 @@ pub(crate) struct Rig {
     stage: Stage,
     regions: Vec<Region>,
     memory: Vec<ChildMemory>,
+    /// Of the processes of a round.
+    pids: &'static [AtomicI32],
     directory: PathBuf,
     past: PathBuf,
     turns: turns::Words,
@@ -119,15 +121,17 @@ impl Rig {
         let trace_words = TRACE_WORDS * (instances / 16).clamp(1, 4);
         let meetings: &'static [AtomicU32] = shared_memory::map(bases.len() * meetings_each).map_err(failure)?;
         let released: &'static [AtomicU64] = shared_memory::map(bases.len()).map_err(failure)?;
+        let pids: &'static [AtomicI32] = shared_memory::map(bases.len() * instances).map_err(failure)?;
         let memory = ChildMemory::map(bases.len() * instances, trace_words).map_err(failure)?;
         let heir = Heir::new().map_err(Failure::environment(
             "a pipe",
             "pipe",
             "raise the limit of open files, or give fewer --jobs",
         ))?;
-        let parts = meetings.chunks_exact(meetings_each).zip(released).zip(memory.chunks_exact(instances));
-        let rig =
-            |(base, ((meetings, released_ns), memory)): (&PathBuf, ((&'static [AtomicU32], _), &[ChildMemory]))| Self {
+        let rig = |(rig, base): (usize, &PathBuf)| {
+            let meetings = &meetings[rig * meetings_each..][..meetings_each];
+            let own = rig * instances..(rig + 1) * instances;
+            Self {
                 stage: Stage {
                     start: Meeting::new(&meetings[0]),
                     settled: Meeting::new(&meetings[1]),
@@ -138,15 +142,17 @@ impl Rig {
                     claimed: &meetings[6],
                     heir,
                     statuses: &meetings[7..statuses_end],
-                    released_ns,
+                    released_ns: &released[rig],
                 },
-                regions: memory.iter().map(|memory| Region::new(memory.trace())).collect(),
-                memory: memory.to_vec(),
+                regions: memory[own.clone()].iter().map(|memory| Region::new(memory.trace())).collect(),
+                memory: memory[own.clone()].to_vec(),
+                pids: &pids[own],
                 directory: base.join("election"),
                 past: base.join("past"),
                 turns: turns::Words::new(&meetings[statuses_end..]),
-            };
-        Ok(bases.iter().zip(parts).map(rig).collect())
+            }
+        };
+        Ok(bases.iter().enumerate().map(rig).collect())
     }
 
     /// The election directory of the round that was run last.
@@ -189,7 +195,10 @@ impl Rig {
             region.clear(epoch_ns);
         }
         let place = self.place();
-        let mut children = Vec::with_capacity(plan.processes());
+        // Not in memory of the worker's own, of which the kernel copies a page at the first write after each fork.
+        let children = |count: usize| -> Vec<_> {
+            self.pids[..count].iter().filter_map(|pid| Pid::from_raw(pid.load(Ordering::Relaxed))).collect()
+        };
         for index in 0..plan.processes() {
             let host = || host::run(plan, index, place, self.stage, &self.regions);
             let memory = self.memory[plan.hosted_by(index).start];
@@ -201,15 +210,15 @@ impl Rig {
                 process::fork(host)
             };
             match forked {
-                Ok(child) => children.push(child),
+                Ok(child) => self.pids[index].store(child.as_raw_nonzero().get(), Ordering::Relaxed),
                 Err(error) => {
-                    kill(&children);
+                    kill(&children(index));
                     let remedy = "raise the limit of processes, or give fewer --registrants or --jobs";
                     return Err(Failure::environment("a process of the round", "fork", remedy)(error));
                 }
             }
         }
-        Ok(Prepared { children, done })
+        Ok(Prepared { children: children(plan.processes()), done })
     }
 
     /// Starts a round: its processes run from here on.

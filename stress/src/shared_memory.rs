@@ -1,13 +1,14 @@
 //! Memory that a process shares with those it forks: what one of them wrote is there after its death.
 #![allow(unsafe_code, reason = "the mapping comes from mmap(2) as a raw pointer")]
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 /// A word that may be all zeros and that several processes may write at once.
 pub(crate) trait Word: Sync + 'static {}
 
+impl Word for AtomicI32 {}
 impl Word for AtomicU32 {}
 impl Word for AtomicU64 {}
 
