@@ -12,6 +12,7 @@ mod registrant;
 mod replay;
 mod report;
 mod round;
+mod spawn;
 mod stall;
 mod start_line;
 mod story;

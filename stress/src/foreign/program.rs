@@ -1,18 +1,17 @@
 //! The program whose election is tried: how it is started, and that it does not outlive its round.
-#![allow(unsafe_code, reason = "between fork(2) and exec(2), limits are set by a function that must be called unsafe")]
 
 use std::io;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::sys::signal::{SigHandler, Signal as Interrupt, signal};
-use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, setrlimit};
+use nix::sys::signal::Signal as Interrupt;
+use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid, setrlimit};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use serde::{Deserialize, Serialize};
 
 use super::start_line;
 use crate::exit::Failure;
+use crate::process;
 
 /// A command line, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +50,12 @@ impl Program {
         &self.words[0]
     }
 
-    /// A command for one instance.
+    /// The program and its arguments.
+    pub(crate) fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// A command for one instance, with nothing to read and nobody who listens.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
@@ -76,44 +80,36 @@ pub(crate) struct Limits {
     pub(crate) unprivileged: bool,
 }
 
-/// Has the process lead a group of its own, stop before its first instruction until [`start_line::release`], be killed when this thread
-/// ends, and keep to its limits.
-pub(crate) fn confine(command: &mut Command, limits: Limits) {
+/// In a process that is to become the program: has it stop before its first instruction until [`start_line::release`], be
+/// killed when the thread ends that starts it, and keep to its limits. Makes system calls and allocates nothing.
+pub(crate) fn confine(parent: Pid, limits: Limits) -> io::Result<()> {
     let Limits { file_bytes_max, unprivileged } = limits;
-    command.process_group(0);
-    let parent = std::process::id();
-    let confine = move || {
-        if unprivileged {
-            // The user comes last, and before all that a change of it would undo.
-            set_thread_groups(&[])?;
-            set_thread_gid(Gid::from_raw(NOBODY))?;
-            set_thread_uid(Uid::from_raw(NOBODY))?;
-        }
-        die_with(parent)?;
-        // Where this is forbidden, it starts at once: a race is then seen less often, and nothing else changes.
-        let _ = start_line::hold();
-        if let Some(bytes) = file_bytes_max {
-            // Else the kernel kills it, where a full disk would have given it an error.
-            // SAFETY: no handler is installed, the signal is ignored.
-            unsafe { signal(Interrupt::SIGXFSZ, SigHandler::SigIgn) }?;
-            setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
-        }
-        Ok(())
-    };
-    // SAFETY: the closure makes system calls and allocates nothing, which is all that is allowed after fork(2).
-    unsafe { command.pre_exec(confine) };
+    if unprivileged {
+        // The user comes last, and before all that a change of it would undo.
+        set_thread_groups(&[])?;
+        set_thread_gid(Gid::from_raw(NOBODY))?;
+        set_thread_uid(Uid::from_raw(NOBODY))?;
+    }
+    die_with(parent)?;
+    // Where this is forbidden, it starts at once: a race is then seen less often, and nothing else changes.
+    let _ = start_line::hold();
+    if let Some(bytes) = file_bytes_max {
+        // Else the kernel kills it, where a full disk would have given it an error.
+        process::ignore(Interrupt::SIGXFSZ)?;
+        setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
+    }
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]
-fn die_with(parent: u32) -> io::Result<()> {
+fn die_with(parent: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let is_child = rustix::process::getppid().is_some_and(|id| id.as_raw_nonzero().get().cast_unsigned() == parent);
-    if is_child { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
+    if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
 }
 
 /// Elsewhere the end of standard input is all that tells it.
 #[cfg(not(target_os = "linux"))]
-fn die_with(_parent: u32) -> io::Result<()> {
+fn die_with(_parent: Pid) -> io::Result<()> {
     Ok(())
 }
 

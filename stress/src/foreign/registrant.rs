@@ -4,17 +4,21 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::ExitStatus;
 
 use rustix::io::ioctl_fionbio;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group, waitid};
 
 use super::program::{Limits, Program, confine};
+use super::spawn::Start;
 use super::stall::Stall;
 use super::start_line;
 use crate::clock;
 use crate::judge::Tenure;
+use crate::process;
 
 /// Beyond so much, what a registrant prints is a flood.
 const OUTPUT_BYTES_MAX: u64 = 1 << 20;
@@ -55,9 +59,9 @@ pub(crate) enum End {
 #[expect(clippy::struct_excessive_bools, reason = "what is done to it and what it is told fall together in any way")]
 pub(crate) struct Registrant {
     pub(crate) id: String,
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: Option<ChildStdout>,
+    pid: Pid,
+    stdin: Option<File>,
+    stdout: Option<File>,
     outbox: VecDeque<u8>,
     line: Vec<u8>,
     line_is_word: bool,
@@ -91,26 +95,21 @@ impl Registrant {
         stderr: OwnedFd,
         limits: Limits,
     ) -> io::Result<Self> {
-        let mut command = program.command();
-        command
-            .env("ELECTION_DIR", place.directory)
-            .env("INSTANCE_ID", id)
-            .env("REALTIME_LOG", place.log)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr);
-        confine(&mut command, limits);
-        let started_ns = clock::now_ns();
-        let mut child = command.spawn()?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        for pipe in [stdin.as_ref().map(std::os::fd::AsFd::as_fd), stdout.as_ref().map(std::os::fd::AsFd::as_fd)] {
-            ioctl_fionbio(pipe.expect("both are piped"), true)?;
+        let [(read, stdin), (stdout, written)] = [pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?];
+        for pipe in [&stdin, &stdout] {
+            ioctl_fionbio(pipe, true)?;
         }
+        let variables =
+            [("ELECTION_DIR", place.directory.into()), ("INSTANCE_ID", id.into()), ("REALTIME_LOG", place.log.into())];
+        let start = Start { words: program.words(), variables: &variables, streams: [read, written, stderr] };
+        let parent = getpid();
+        let started_ns = clock::now_ns();
+        let pid = start.spawn(move || confine(parent, limits))?;
         Ok(Self {
             id: id.into(),
-            child,
-            stdin,
-            stdout,
+            pid,
+            stdin: Some(stdin.into()),
+            stdout: Some(stdout.into()),
             outbox: VecDeque::new(),
             line: Vec::new(),
             line_is_word: true,
@@ -152,7 +151,7 @@ impl Registrant {
     }
 
     /// What it can be waited for by: its output, and its input where something waits to be told.
-    pub(crate) fn pipes(&self) -> (Option<&ChildStdout>, Option<&ChildStdin>) {
+    pub(crate) fn pipes(&self) -> (Option<&File>, Option<&File>) {
         (self.stdout.as_ref(), self.stdin.as_ref().filter(|_| !self.outbox.is_empty()))
     }
 
@@ -273,7 +272,7 @@ impl Registrant {
     pub(crate) fn stop(&mut self, stop: bool) {
         if self.is_running() && self.stopped != stop {
             // It may have ended in this moment, which will be seen.
-            let _ = kill_process(self.pid(), if stop { Signal::STOP } else { Signal::CONT });
+            let _ = kill_process(self.pid, if stop { Signal::STOP } else { Signal::CONT });
             self.stopped = stop;
             self.disturbed = true;
         }
@@ -286,7 +285,7 @@ impl Registrant {
             self.killed_as = Some(why);
             self.disturbed = true;
             // It may have ended in this moment, which will be seen.
-            let _ = kill_process_group(self.pid(), Signal::KILL);
+            let _ = kill_process_group(self.pid, Signal::KILL);
         }
     }
 
@@ -296,13 +295,13 @@ impl Registrant {
             return Ok(true);
         }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        if waitid(WaitId::Pid(self.pid()), options)?.is_none() {
+        if waitid(WaitId::Pid(self.pid), options)?.is_none() {
             return Ok(false);
         }
         // As long as it is not waited for, its number names its group and no other. Nobody may be left in it.
-        let _ = kill_process_group(self.pid(), Signal::KILL);
+        let _ = kill_process_group(self.pid, Signal::KILL);
         self.read();
-        let status = self.child.wait()?;
+        let status = ExitStatus::from_raw(process::wait(self.pid)?.as_raw());
         self.cease(self.silent_ns);
         self.stdin = None;
         self.status = status.to_string();
@@ -317,18 +316,14 @@ impl Registrant {
 
     /// Lets several begin at once: until then, each is held before its first instruction.
     pub(crate) fn release(all: &mut [Self]) -> io::Result<()> {
-        let processes: Vec<_> = all.iter().map(Self::pid).collect();
+        let processes: Vec<_> = all.iter().map(|registrant| registrant.pid).collect();
         start_line::release(&processes, |index| all[index].started_ns = clock::now_ns())
     }
 
     /// Lets it begin alone, and followed; nothing where it cannot be.
     pub(crate) fn follow(&mut self, place: &Place<'_>) -> io::Result<Option<Stall>> {
         self.started_ns = clock::now_ns();
-        Stall::begin(self.pid(), place.directory)
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        Stall::begin(self.pid, place.directory)
     }
 }
 
@@ -337,7 +332,7 @@ impl Drop for Registrant {
     fn drop(&mut self) {
         if self.end.is_none() {
             self.kill(End::Overdue);
-            let _ = self.child.wait();
+            let _ = process::wait(self.pid);
         }
     }
 }
@@ -361,7 +356,7 @@ impl Errors {
     const KEPT_BYTES: usize = 2048;
 
     pub(crate) fn new() -> io::Result<Self> {
-        let (from, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let (from, to) = pipe_with(PipeFlags::CLOEXEC)?;
         ioctl_fionbio(&from, true)?;
         Ok(Self { from: from.into(), to, kept: Vec::new() })
     }
