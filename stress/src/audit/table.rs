@@ -41,13 +41,13 @@ impl Table {
 
     /// Counts an entry on this line; what is known of its event then.
     pub(crate) fn enter(&mut self, fingerprint: Fingerprint, line: u64) -> Account {
-        let (slot, is_new) = self.slot(fingerprint, line);
-        let was = if is_new { 0 } else { slot.entries() };
+        let entry = Slot(Slot::new(fingerprint, line).0 + 1);
+        let Some(slot) = self.known_or_put(fingerprint, entry) else {
+            return Account { line: entry.line(), entries: 1 };
+        };
+        let was = slot.entries();
         if was < Slot::ENTRIES_MAX {
-            if was == 0 {
-                *slot = Slot::new(fingerprint, line);
-            }
-            slot.0 += 1;
+            *slot = if was == 0 { entry } else { Slot(slot.0 + 1) };
             return Account { line: slot.line(), entries: was + 1 };
         }
         let line = slot.line();
@@ -58,23 +58,21 @@ impl Table {
 
     /// Takes an event without an entry, from this line of a list; whether it was not there yet.
     pub(crate) fn list(&mut self, fingerprint: Fingerprint, line: u64) -> bool {
-        self.slot(fingerprint, line).1
+        self.known_or_put(fingerprint, Slot::new(fingerprint, line)).is_none()
     }
 
-    /// The slot of an event, which is made for this line where there is none yet. The second value tells whether it was.
-    fn slot(&mut self, fingerprint: Fingerprint, line: u64) -> (&mut Slot, bool) {
+    /// The slot of an event; nothing where there was none yet, which this one then is.
+    fn known_or_put(&mut self, fingerprint: Fingerprint, slot: Slot) -> Option<&mut Slot> {
         let mut number = self.leaf_of(fingerprint);
         let known = self.leaves.at(number).find(fingerprint);
-        if known.is_none() {
-            while self.leaves.at(number).is_full() {
-                self.split(number, fingerprint);
-                number = self.leaf_of(fingerprint);
-            }
-            self.leaves.at_mut(number).push(Slot::new(fingerprint, line));
+        if let Some(place) = known {
+            return Some(&mut self.leaves.at_mut(number).slots[place]);
         }
-        let leaf = self.leaves.at_mut(number);
-        let place = known.unwrap_or(usize::from(leaf.used) - 1);
-        (&mut leaf.slots[place], known.is_none())
+        while !self.leaves.at_mut(number).push(fingerprint, slot) {
+            self.split(number, fingerprint);
+            number = self.leaf_of(fingerprint);
+        }
+        None
     }
 
     fn leaf_of(&self, fingerprint: Fingerprint) -> usize {
@@ -112,14 +110,27 @@ impl Table {
         self.directory[first..first + (1 << further)].fill(added);
     }
 
-    /// Has the memory of these events fetched, all at once, so that looking for one after the other waits for none.
+    /// Has the memory of these events fetched, all at once, so that looking for one after the other waits for none. What one
+    /// step fetches tells the next where to look, so that each goes through all of them.
     pub(crate) fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
         let (mut numbers, mut count) = ([0; FETCHED], 0);
         for (number, fingerprint) in numbers.iter_mut().zip(fingerprints) {
-            *number = self.leaf_of(fingerprint);
+            *number = self.directory[leading(fingerprint, self.depth)];
             count += 1;
         }
-        let glances = numbers[..count].iter().map(|&number| self.leaves.at(number).used);
+        let numbers = &numbers[..count];
+        let mut places = [0; FETCHED];
+        for (place, number) in places.iter_mut().zip(numbers) {
+            *place = usize::from(self.leaves.at(*number as usize).used);
+        }
+        let glances = places.iter().zip(numbers).map(|(place, number)| {
+            let slots = &self.leaves.at(*number as usize).slots;
+            // Where a new event would be put; all of a leaf that would be split for it.
+            slots.get(*place).map_or_else(
+                || slots.iter().step_by(SLOTS_IN_LINE).fold(0, |glances, slot| glances ^ slot.0),
+                |slot| slot.0,
+            )
+        });
         std::hint::black_box(glances.fold(0, std::ops::BitXor::bitxor));
     }
 
@@ -185,6 +196,9 @@ impl Leaves {
 /// So many have tags that, with what else is in front of them, take one line of the processor's cache.
 const SLOTS: usize = 28;
 
+/// So many slots take one line as well.
+const SLOTS_IN_LINE: usize = 4;
+
 /// Some events whose fingerprints have the same leading bits.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
@@ -206,7 +220,10 @@ impl Default for Leaf {
 impl Leaf {
     fn find(&self, fingerprint: Fingerprint) -> Option<usize> {
         let tag = tag_of(fingerprint);
-        // All are compared at once, by vectors.
+        // All are compared at once, by vectors: first whether any is alike, which in the leaf of a new event none is.
+        if self.tags.iter().fold(0, |any, &other| any | u16::from(other == tag)) == 0 {
+            return None;
+        }
         let mut alike =
             (0..).zip(&self.tags).fold(0_u32, |alike, (place, &other)| alike | u32::from(other == tag) << place);
         while alike != 0 {
@@ -219,15 +236,14 @@ impl Leaf {
         None
     }
 
-    fn push(&mut self, slot: Slot) {
+    /// Puts one behind the others; whether there was room.
+    fn push(&mut self, fingerprint: Fingerprint, slot: Slot) -> bool {
         let place = usize::from(self.used);
-        self.tags[place] = tag_of(slot.fingerprint());
-        self.slots[place] = slot;
+        let Some(room) = self.slots.get_mut(place) else { return false };
+        *room = slot;
+        self.tags[place] = tag_of(fingerprint);
         self.used += 1;
-    }
-
-    fn is_full(&self) -> bool {
-        usize::from(self.used) == SLOTS
+        true
     }
 }
 
