@@ -73,7 +73,8 @@ fn has(program: &str, test: &str) -> Result<bool> {
 }
 
 /// Stalls before the first touches of the directory. Those who wait for whoever is slow to start lose no time otherwise.
-const STALLS: [&str; 6] = ["--faults", "stall", "--seed", "1", "--settle", "10s"];
+/// On a busy machine it takes long to follow an interpreter through all the calls of its start.
+const STALLS: [&str; 8] = ["--faults", "stall", "--seed", "1", "--settle", "10s", "--patience", "2m"];
 
 /// Whether registrants can be followed; where they cannot, says so past the test harness.
 fn can_stall(test: &str) -> Result<bool> {
