@@ -126,7 +126,7 @@ impl Patience {
     /// for so long.
     pub(crate) fn new(plan: &Plan, windows: u32) -> Self {
         let is_broken = zoo::find(&plan.protocol).is_some_and(|protocol| protocol.expected() == Verdict::Violated);
-        let patience = if is_broken { PATIENCE / 10 } else { PATIENCE };
+        let patience = if is_broken { PATIENCE / 30 } else { PATIENCE };
         // To take turns takes time.
         let turns = if plan.order.is_empty() { Duration::ZERO } else { PATIENCE };
         Self { left: windows * plan.window() + patience + turns, looked: Instant::now() }

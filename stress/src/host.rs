@@ -13,8 +13,9 @@ use crate::plan::{Moment, Plan};
 use crate::trace::{Region, Tracer};
 use crate::turns::Turns;
 
-/// How long an instance waits for a verdict, beyond the window, and for the others.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an instance waits for a verdict, beyond the window, and for the others. A machine that shares its processors may
+/// be without one of them for ten seconds, and with it all who wait for what that one was at: that is nobody's failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where the processes of a round and their worker meet.
 #[derive(Clone, Copy, Debug)]
