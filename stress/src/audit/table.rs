@@ -4,6 +4,8 @@
 //! that is not there is put behind those that are, with no gap between them.
 
 use std::collections::HashMap;
+use std::hint::black_box;
+use std::ops::BitXor;
 
 use super::batch::Fingerprint;
 use super::room::room_for;
@@ -113,25 +115,31 @@ impl Table {
     /// Has the memory of these events fetched, all at once, so that looking for one after the other waits for none. What one
     /// step fetches tells the next where to look, so that each goes through all of them.
     pub(crate) fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
-        let (mut numbers, mut count) = ([0; FETCHED], 0);
-        for (number, fingerprint) in numbers.iter_mut().zip(fingerprints) {
-            *number = self.directory[leading(fingerprint, self.depth)];
+        let (mut sought, mut count) = ([(0, 0); FETCHED], 0);
+        for (sought, fingerprint) in sought.iter_mut().zip(fingerprints) {
+            *sought = (self.directory[leading(fingerprint, self.depth)] as usize, tag_of(fingerprint));
             count += 1;
         }
-        let numbers = &numbers[..count];
+        let sought = &sought[..count];
+        // A step that does little more than to touch memory has much of it fetched at a time.
+        let used = sought.iter().map(|&(number, _)| self.leaves.at(number).used);
+        black_box(used.fold(0, BitXor::bitxor));
         let mut places = [0; FETCHED];
-        for (place, number) in places.iter_mut().zip(numbers) {
-            *place = usize::from(self.leaves.at(*number as usize).used);
+        for (place, &(number, tag)) in places.iter_mut().zip(sought) {
+            let leaf = self.leaves.at(number);
+            // Where a new event would be put, unless it seems to be known.
+            let alike = leaf.alike(tag);
+            *place = if alike == 0 { usize::from(leaf.used) } else { alike.trailing_zeros() as usize };
         }
-        let glances = places.iter().zip(numbers).map(|(place, number)| {
-            let slots = &self.leaves.at(*number as usize).slots;
-            // Where a new event would be put; all of a leaf that would be split for it.
+        let glances = places.iter().zip(sought).map(|(place, (number, _))| {
+            let slots = &self.leaves.at(*number).slots;
+            // All of a leaf that would be split.
             slots.get(*place).map_or_else(
                 || slots.iter().step_by(SLOTS_IN_LINE).fold(0, |glances, slot| glances ^ slot.0),
                 |slot| slot.0,
             )
         });
-        std::hint::black_box(glances.fold(0, std::ops::BitXor::bitxor));
+        black_box(glances.fold(0, BitXor::bitxor));
     }
 
     /// All events, in no order.
@@ -219,13 +227,7 @@ impl Default for Leaf {
 
 impl Leaf {
     fn find(&self, fingerprint: Fingerprint) -> Option<usize> {
-        let tag = tag_of(fingerprint);
-        // All are compared at once, by vectors: first whether any is alike, which in the leaf of a new event none is.
-        if self.tags.iter().fold(0, |any, &other| any | u16::from(other == tag)) == 0 {
-            return None;
-        }
-        let mut alike =
-            (0..).zip(&self.tags).fold(0_u32, |alike, (place, &other)| alike | u32::from(other == tag) << place);
+        let mut alike = self.alike(tag_of(fingerprint));
         while alike != 0 {
             let place = alike.trailing_zeros() as usize;
             if place < usize::from(self.used) && self.slots[place].fingerprint() == fingerprint {
@@ -234,6 +236,26 @@ impl Leaf {
             alike &= alike - 1;
         }
         None
+    }
+
+    /// The places whose tags are like this one, a bit each. The lowest is surely one, if there is any; others need another look.
+    fn alike(&self, tag: u16) -> u32 {
+        const ONES: u64 = 0x0001_0001_0001_0001;
+        // First whether any is alike, which is seen at once, by vectors: for a new event none is.
+        if self.tags.iter().fold(0, |any, &other| any | u16::from(other == tag)) == 0 {
+            return 0;
+        }
+        let (fours, []) = self.tags.as_chunks::<4>() else { unreachable!("tags come in fours") };
+        (0..).zip(fours).fold(0, |alike, (number, &[first, second, third, fourth])| {
+            let [first, second, third, fourth] = [first, second, third, fourth].map(u64::from);
+            let four = first | second << 16 | third << 32 | fourth << 48;
+            // Those that are alike are nought, from which one can be taken only by a carry into the highest bit.
+            let differences = four ^ (ONES * u64::from(tag));
+            let highest = differences.wrapping_sub(ONES) & !differences & ONES << 15;
+            // Their bits come together in the highest four.
+            let gathered = (highest >> 15).wrapping_mul(0x1000_2000_4000_8000) >> 60;
+            alike | u32::try_from(gathered).unwrap_or(0) << (4 * number)
+        })
     }
 
     /// Puts one behind the others; whether there was room.
