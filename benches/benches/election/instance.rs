@@ -5,16 +5,21 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use criterion::{BatchSize, Criterion};
+use criterion::Criterion;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use single_primary::{Election, Recorded, Role};
 
+use crate::turns::{self, row, timed};
 use crate::{floor, scratch};
 
 const PAYLOAD: &str = r#"{"tool":"bash","call":"call_00042","title":"List the files of the project","ok":true}"#;
 
 /// Where the log is renamed, by default.
 const ROTATE_BYTES: u64 = 16 << 20;
+
+/// So many entries are timed together: a look at the clock would count beside one.
+const TOGETHER: usize = 16;
+const EACH: u32 = 16;
 
 pub(crate) fn measure(criterion: &mut Criterion) {
     is_primary(criterion);
@@ -82,51 +87,44 @@ fn record(criterion: &mut Criterion) {
     let election = join(scratch.path());
     let log = scratch.path().join("realtime.log");
     let mut events = 0_u64;
-    let mut next_event = || {
-        events += 1;
-        format!("call_{events:012}")
+    let mut next_events = || -> [String; TOGETHER] {
+        std::array::from_fn(|_| {
+            events += 1;
+            format!("call_{events:012}")
+        })
     };
-    assert_eq!(election.record(&next_event(), PAYLOAD), Ok(Recorded::Written));
+    let mut last = next_events()[0].clone();
+    assert_eq!(election.record(&last, PAYLOAD), Ok(Recorded::Written));
     let line = fs::read(&log).expect("the entry is written");
 
     let journal = File::open(scratch.path().join("journal")).expect("the journal is there");
     let bare = File::options().create(true).append(true).open(scratch.path().join("bare.log")).expect("there is room");
     let mut size = 0;
-    group.bench_function("floor", |bencher| {
-        bencher.iter_batched(
-            || {
-                size += line.len() as u64;
-                if size > ROTATE_BYTES {
-                    bare.set_len(0).expect("the log can be cut");
-                    size = 0;
-                }
-            },
-            |()| {
-                rustix::fs::fstat(&journal).expect("the journal is open");
-                assert_eq!(rustix::io::write(&bare, &line), Ok(line.len()));
-            },
-            BatchSize::SmallInput,
-        );
-    });
-
-    let mut last = None;
-    group.bench_function("election", |bencher| {
-        bencher.iter_batched_ref(
-            || {
-                let event = next_event();
-                last = Some(event.clone());
-                event
-            },
-            |event| assert_eq!(election.record(event, PAYLOAD), Ok(Recorded::Written)),
-            BatchSize::SmallInput,
-        );
-    });
+    let floor = || {
+        size += (TOGETHER * line.len()) as u64;
+        if size > ROTATE_BYTES {
+            bare.set_len(0).expect("the log can be cut");
+            size = 0;
+        }
+        let write = || {
+            rustix::fs::fstat(&journal).expect("the journal is open");
+            assert_eq!(rustix::io::write(&bare, &line), Ok(line.len()));
+        };
+        timed(|| (0..TOGETHER).for_each(|_| write())).0 / EACH
+    };
+    let record = || {
+        let events = next_events();
+        let write = |event: &String| assert_eq!(election.record(event, PAYLOAD), Ok(Recorded::Written));
+        let (took, ()) = timed(|| events.iter().for_each(write));
+        let [.., latest] = events;
+        last = latest;
+        took / EACH
+    };
+    turns::measure(&mut group, None, vec![row("floor", floor), row("election", record)]);
     group.finish();
-    if let Some(last) = last {
-        // Where the last entry filled the log, it has just been renamed.
-        let text = fs::read_to_string(&log).or_else(|_| fs::read_to_string(log.with_extension("log.1")));
-        let text = text.expect("the log can be read");
-        let line = text.lines().last().expect("the log has entries");
-        assert!(line.contains(&format!("\"event\":\"{last}\"")) && line.contains(PAYLOAD), "the last entry is {line}");
-    }
+    // Where the last entry filled the log, it has just been renamed.
+    let text = fs::read_to_string(&log).or_else(|_| fs::read_to_string(log.with_extension("log.1")));
+    let text = text.expect("the log can be read");
+    let line = text.lines().last().expect("the log has entries");
+    assert!(line.contains(&format!("\"event\":\"{last}\"")) && line.contains(PAYLOAD), "the last entry is {line}");
 }

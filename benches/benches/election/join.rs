@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use criterion::{BatchSize, Criterion};
+use criterion::Criterion;
 use single_primary::call::{Name, Time};
 use single_primary::{Election, InstanceId, Kind, RECORD_BYTES, Record, Role};
 
+use crate::turns::{self, row, timed};
 use crate::{floor, journal, scratch};
 
 const RECORDS: [usize; 3] = [10, 100, 1000];
@@ -24,25 +25,19 @@ pub(crate) fn measure(criterion: &mut Criterion) {
 fn fresh(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("join/fresh");
     let seat = Seat::new();
-    group.bench_function("floor", |bencher| {
-        bencher.iter_batched(
-            scratch::directory,
-            |scratch| {
-                let (held, size) = floor::join_fresh(&scratch.path().join("election"), &seat.name, &seat.record)
-                    .expect("the calls succeed");
-                assert_eq!(size, 2 * RECORD_BYTES);
-                (held, scratch)
-            },
-            BatchSize::PerIteration,
-        );
-    });
-    group.bench_function("election", |bencher| {
-        bencher.iter_batched(
-            scratch::directory,
-            |scratch| (join_as_primary(&scratch.path().join("election")), scratch),
-            BatchSize::PerIteration,
-        );
-    });
+    let floor = || {
+        let scratch = scratch::directory();
+        let directory = scratch.path().join("election");
+        let (took, joined) = timed(|| floor::join_fresh(&directory, &seat.name, &seat.record));
+        assert_eq!(joined.expect("the calls succeed").1, 2 * RECORD_BYTES);
+        took
+    };
+    let election = || {
+        let scratch = scratch::directory();
+        let directory = scratch.path().join("election");
+        timed(|| join_as_primary(&directory)).0
+    };
+    turns::measure(&mut group, None, vec![row("floor", floor), row("election", election)]);
     group.finish();
 }
 
@@ -54,21 +49,17 @@ fn leftover(criterion: &mut Criterion, records: usize) {
         journal::leftover(scratch.path(), records);
         scratch
     };
-    group.bench_function(criterion::BenchmarkId::new("floor", records), |bencher| {
-        bencher.iter_batched(
-            prepare,
-            |scratch| {
-                let (held, size) =
-                    floor::join_leftover(scratch.path(), &seat.name, &seat.record).expect("the calls succeed");
-                assert_eq!(size, 2 * RECORD_BYTES);
-                (held, scratch)
-            },
-            BatchSize::PerIteration,
-        );
-    });
-    group.bench_function(criterion::BenchmarkId::new("election", records), |bencher| {
-        bencher.iter_batched(prepare, |scratch| (join_as_primary(scratch.path()), scratch), BatchSize::PerIteration);
-    });
+    let floor = || {
+        let scratch = prepare();
+        let (took, joined) = timed(|| floor::join_leftover(scratch.path(), &seat.name, &seat.record));
+        assert_eq!(joined.expect("the calls succeed").1, 2 * RECORD_BYTES);
+        took
+    };
+    let election = || {
+        let scratch = prepare();
+        timed(|| join_as_primary(scratch.path())).0
+    };
+    turns::measure(&mut group, Some(records), vec![row("floor", floor), row("election", election)]);
     group.finish();
 }
 
@@ -86,33 +77,23 @@ fn living(criterion: &mut Criterion, records: usize) {
         assert!(primary.is_primary());
     };
     let seat = Seat::new();
+    let reader = |look: Look| {
+        prepare();
+        let (took, joined) = timed(|| floor::join_living(scratch.path(), &seat.name, &rival, &seat.record, look));
+        assert_eq!(joined.expect("the calls succeed").1, size + RECORD_BYTES);
+        took
+    };
+    let election = || {
+        prepare();
+        let (took, election) =
+            timed(|| Election::options(scratch.path()).window(Duration::ZERO).join().expect("there is room"));
+        assert!(matches!(election.role(), Role::Secondary { term: 1, primary: of } if of == *primary.id()));
+        took
+    };
     // Beside the floor what a reader cannot do without either: the checksum of each record.
-    let readers: [(&str, Look); 2] = [("floor", |_| ()), ("checksums", floor::verify)];
-    for (name, look) in readers {
-        group.bench_function(criterion::BenchmarkId::new(name, records), |bencher| {
-            bencher.iter_batched(
-                prepare,
-                |()| {
-                    let (held, read) = floor::join_living(scratch.path(), &seat.name, &rival, &seat.record, look)
-                        .expect("the calls succeed");
-                    assert_eq!(read, size + RECORD_BYTES);
-                    held
-                },
-                BatchSize::PerIteration,
-            );
-        });
-    }
-    group.bench_function(criterion::BenchmarkId::new("election", records), |bencher| {
-        bencher.iter_batched(
-            prepare,
-            |()| {
-                let election = Election::options(scratch.path()).window(Duration::ZERO).join().expect("there is room");
-                assert!(matches!(election.role(), Role::Secondary { term: 1, primary: of } if of == *primary.id()));
-                election
-            },
-            BatchSize::PerIteration,
-        );
-    });
+    let rows =
+        vec![row("floor", || reader(|_| ())), row("checksums", || reader(floor::verify)), row("election", election)];
+    turns::measure(&mut group, Some(records), rows);
     group.finish();
 }
 

@@ -14,6 +14,7 @@ mod percentiles;
 mod race;
 mod rounds;
 mod scratch;
+mod turns;
 
 use std::time::Duration;
 
