@@ -30,7 +30,7 @@ fn main() {
     let mut criterion = Criterion::default()
         .sample_size(60)
         .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(4))
+        .measurement_time(Duration::from_millis(3_500))
         .configure_from_args();
     join::measure(&mut criterion);
     peers::measure(&mut criterion);

@@ -18,7 +18,7 @@ pub(crate) fn row<'a>(name: &'static str, run: impl FnMut() -> Duration + 'a) ->
 /// Measures each row while all of them run in turns, each as often the first as any other.
 pub(crate) fn measure(group: &mut BenchmarkGroup<'_, WallTime>, parameter: Option<usize>, mut rows: Vec<Row<'_>>) {
     // Each is given its time once more for every other.
-    group.measurement_time(Duration::from_secs(4) / u32::try_from(rows.len()).expect("there are few"));
+    group.measurement_time(Duration::from_secs(3) / u32::try_from(rows.len()).expect("there are few"));
     for own in 0..rows.len() {
         let name = rows[own].0;
         let mut first = 0;
