@@ -27,9 +27,17 @@ pub trait Kernel: Send + Sync + Sized + 'static {
 
     /// Has the bell rung once the seat is free, from whatever thread, as soon as the kernel can tell. It may ring early.
     ///
+    /// A kernel that finds the seat free on a thread of its own may go on with the election there, by `take_over`, before it
+    /// rings: whoever waits for the bell need not be awake for this instance to be primary.
+    ///
     /// # Errors
     /// Where the seat cannot be watched, by the reply that says why.
-    fn watch(&self, seat: &InstanceId, bell: &Arc<Self::Monitor<Bell>>) -> Result<(), Reply>;
+    fn watch(
+        &self,
+        seat: &InstanceId,
+        bell: &Arc<Self::Monitor<Bell>>,
+        take_over: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Reply>;
 
     /// Whether this is still the process that joined, and no forked copy of it. Costs a memory read.
     fn is_original(&self) -> bool;

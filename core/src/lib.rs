@@ -50,6 +50,7 @@
 //! where asking must cost no system call, in [`Election::is_primary`] and [`Election::record`]: do not use either there.
 #![forbid(unsafe_code)]
 
+mod driver;
 mod election;
 mod machine;
 mod options;

@@ -284,7 +284,12 @@ impl Kernel for Os {
         thread::sleep(pause.min(left));
     }
 
-    fn watch(&self, seat: &InstanceId, bell: &Arc<StdMonitor<Bell>>) -> Result<(), Reply> {
+    fn watch(
+        &self,
+        seat: &InstanceId,
+        bell: &Arc<StdMonitor<Bell>>,
+        take_over: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Reply> {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.as_ref() == Some(seat) {
             return Ok(());
@@ -296,10 +301,15 @@ impl Kernel for Os {
         let watch = {
             let (slot, seat) = (slot, seat.clone());
             move || {
-                while let Err(error) = FileExt::lock_shared(&file) {
-                    if error.kind() != io::ErrorKind::Interrupted {
-                        break;
+                let locked = loop {
+                    match FileExt::lock_shared(&file) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        locked => break locked,
                     }
+                };
+                drop(file);
+                if locked.is_ok() {
+                    take_over();
                 }
                 let mut watched = slot.lock().unwrap_or_else(PoisonError::into_inner);
                 if watched.as_ref() == Some(&seat) {

@@ -31,8 +31,13 @@ impl Kernel for Elsewhere {
         self.os.pause(attempt, until);
     }
 
-    fn watch(&self, seat: &InstanceId, bell: &Arc<StdMonitor<Bell>>) -> std::result::Result<(), Reply> {
-        self.os.watch(seat, bell)
+    fn watch(
+        &self,
+        seat: &InstanceId,
+        bell: &Arc<StdMonitor<Bell>>,
+        take_over: impl FnOnce() + Send + 'static,
+    ) -> std::result::Result<(), Reply> {
+        self.os.watch(seat, bell, take_over)
     }
 
     fn is_original(&self) -> bool {

@@ -170,8 +170,13 @@ impl Kernel for Full {
         self.os.pause(attempt, until);
     }
 
-    fn watch(&self, seat: &InstanceId, bell: &Arc<Self::Monitor<Bell>>) -> Result<(), Reply> {
-        self.os.watch(seat, bell)
+    fn watch(
+        &self,
+        seat: &InstanceId,
+        bell: &Arc<Self::Monitor<Bell>>,
+        take_over: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Reply> {
+        self.os.watch(seat, bell, take_over)
     }
 
     fn is_original(&self) -> bool {
@@ -263,8 +268,13 @@ impl Kernel for Refilled {
         self.0.pause(attempt, until);
     }
 
-    fn watch(&self, seat: &InstanceId, bell: &Arc<Self::Monitor<Bell>>) -> Result<(), Reply> {
-        self.0.watch(seat, bell)
+    fn watch(
+        &self,
+        seat: &InstanceId,
+        bell: &Arc<Self::Monitor<Bell>>,
+        take_over: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Reply> {
+        self.0.watch(seat, bell, take_over)
     }
 
     fn is_original(&self) -> bool {

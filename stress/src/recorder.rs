@@ -76,8 +76,13 @@ impl Kernel for Box<Recorder> {
         self.os.pause(attempt, until);
     }
 
-    fn watch(&self, seat: &InstanceId, bell: &Arc<StdMonitor<Bell>>) -> Result<(), Reply> {
-        self.os.watch(seat, bell)
+    fn watch(
+        &self,
+        seat: &InstanceId,
+        bell: &Arc<StdMonitor<Bell>>,
+        take_over: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Reply> {
+        self.os.watch(seat, bell, take_over)
     }
 
     fn is_original(&self) -> bool {

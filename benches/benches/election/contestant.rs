@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use single_primary::call::Name;
-use single_primary::{Election, Role};
+use single_primary::{Election, Os, Role};
 
+use crate::crew::now;
 use crate::floor;
+use crate::timed::{Timed, primary_since};
 
 /// Longer than any measurement: a race ends because everybody is there.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -18,6 +20,8 @@ const WINDOW: Duration = Duration::from_mins(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contestant {
     Election,
+    /// The election, as a thread sees it that waits to be primary while another takes over.
+    ElectionWait,
     BareFlock,
     StdTryLock,
     FdLock,
@@ -35,9 +39,8 @@ pub(crate) struct Claim {
     pub(crate) held: Held,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a box would add an allocation to what is measured")]
 pub(crate) enum Held {
-    Election(Election),
+    Election(Election<Timed>),
     Descriptor(std::os::fd::OwnedFd),
     Other { _guard: Box<dyn Any> },
 }
@@ -58,6 +61,7 @@ impl Contestant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Election => "election",
+            Self::ElectionWait => "wait",
             Self::BareFlock => "floor",
             Self::StdTryLock => "std",
             Self::FdLock => "fd-lock",
@@ -69,7 +73,7 @@ impl Contestant {
     }
 
     pub(crate) fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|contestant| contestant.name() == name)
+        Self::ALL.into_iter().chain([Self::ElectionWait]).find(|contestant| contestant.name() == name)
     }
 
     /// Whether it can be refused as often as a measurement refuses it: single-instance 0.3.3 leaks a socket each time.
@@ -86,12 +90,17 @@ impl Contestant {
     pub(crate) fn claim(self, directory: &Path, expect: usize) -> Claim {
         let lock = directory.join("lock");
         let (primary, held) = match self {
-            Self::Election => {
+            Self::Election | Self::ElectionWait => {
                 let options = Election::options(directory);
                 let options =
                     if expect > 1 { options.window(WINDOW).expect(expect) } else { options.window(Duration::ZERO) };
-                let election = options.join().expect("the election can be joined");
-                let (primary, of) = match election.role() {
+                let kernel = Timed(Os::new(options.paths()));
+                let election = options.start_on(kernel).expect("the election can be joined");
+                let decided = match election.role() {
+                    Role::Undecided => election.decided().expect("nothing ends it"),
+                    role => role,
+                };
+                let (primary, of) = match decided {
                     Role::Primary { .. } => (true, election.id().to_string()),
                     Role::Secondary { primary, .. } => (false, primary.to_string()),
                     role => panic!("joined without a verdict: {role:?}"),
@@ -137,15 +146,17 @@ impl Contestant {
 }
 
 impl Claim {
-    /// Blocks until this process is primary. Only the election and the bare lock can.
-    pub(crate) fn wait(&self) {
+    /// Blocks until this process is primary, and returns since when it is. Only the election and the bare lock can.
+    pub(crate) fn wait(&self) -> Duration {
         match &self.held {
             Held::Election(election) => {
                 election.wait().expect("it becomes primary in the end");
                 assert!(election.is_primary());
+                primary_since()
             }
             Held::Descriptor(file) => {
                 floor::lock(file, FlockOperation::LockExclusive).expect("the lock is free in the end");
+                now()
             }
             Held::Other { .. } => unreachable!("{self:?} cannot wait"),
         }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 
@@ -136,6 +137,12 @@ impl Crew {
         }
     }
 
+    /// The process of a crew of one.
+    pub(crate) fn process(&self) -> Pid {
+        let [member] = &self.members[..] else { panic!("a crew of {}", self.members.len()) };
+        Pid::from_child(member)
+    }
+
     /// Kills everybody, and returns when the signal was sent.
     pub(crate) fn kill(&mut self) -> Duration {
         let from = now();
@@ -209,8 +216,8 @@ pub(crate) fn serve(arguments: &[String]) {
         } else {
             let claim = contestant.claim(&directory, 1);
             say(now(), claim.primary, claim.of.as_deref());
-            claim.wait();
-            say(now(), true, None);
+            let since = claim.wait();
+            say(if contestant == Contestant::ElectionWait { now() } else { since }, true, None);
             claim
         };
         if token(&mut leave).is_none() {
@@ -231,6 +238,6 @@ fn directory(rounds: &Path, round: u64) -> PathBuf {
     rounds.join((round % 256).to_string())
 }
 
-fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::Monotonic).try_into().expect("the monotonic clock is never negative")
 }

@@ -6,11 +6,12 @@ use criterion::Criterion;
 
 use crate::contestant::{Claim, Contestant};
 use crate::crew::Crew;
+use crate::placement;
 use crate::rounds::{self, Round};
 
 pub(crate) fn measure(criterion: &mut Criterion) {
     for size in [1, 3] {
-        for contestant in [Contestant::BareFlock, Contestant::Election] {
+        for contestant in [Contestant::BareFlock, Contestant::Election, Contestant::ElectionWait] {
             rounds::measure(criterion, "failover", (contestant, size), Crew::survivors, |survivors, round| {
                 fail_over(contestant, size, survivors, round)
             });
@@ -29,8 +30,10 @@ fn fail_over(contestant: Contestant, size: usize, survivors: &mut Crew, round: &
     }
     survivors.await_blocked(&round.directory.join(Claim::contested_file(primary.of.as_deref())));
 
+    let placement = placement::apart(victim.process());
     let from = victim.kill();
     let successor = survivors.report();
+    drop(placement);
     assert!(successor.primary, "a survivor took over: {successor:?}");
 
     // The others each get their turn as the one before gives up.

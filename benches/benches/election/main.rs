@@ -11,9 +11,11 @@ mod join;
 mod journal;
 mod peers;
 mod percentiles;
+mod placement;
 mod race;
 mod rounds;
 mod scratch;
+mod timed;
 mod turns;
 
 use std::time::Duration;

@@ -193,7 +193,14 @@ impl<E: Engine> Kernel for ThreadKernel<E> {
         }
     }
 
-    fn watch(&self, seat: &InstanceId, bell: &Arc<E::Monitor<Bell>>) -> Result<(), ElectionReply> {
+    /// There is no thread but those that the checker knows: whoever waits goes on by itself. A thread that goes on in its
+    /// place is like another that polls the same election.
+    fn watch(
+        &self,
+        seat: &InstanceId,
+        bell: &Arc<E::Monitor<Bell>>,
+        _take_over: impl FnOnce() + Send + 'static,
+    ) -> Result<(), ElectionReply> {
         if self.is_out() {
             return Err(ElectionReply::Failed(Failure(Errno::IO.raw_os_error())));
         }
