@@ -55,9 +55,11 @@ impl<K: Kernel> Driver<K> {
     /// Has every wait end once the primary's seat is free, which may already have made this instance primary.
     pub(crate) fn watch(self: &Arc<Self>, primary: &crate::id::InstanceId) -> Result<(), Fault> {
         let driver = Arc::downgrade(self);
-        self.kernel
-            .watch(primary, &self.bell, move || take_over(&driver))
-            .map_err(|reply| Fault { name: Name::Seat(primary.clone()), call: "flock", cause: Cause::of(&reply) })
+        self.kernel.watch(primary, &self.bell, move || take_over(&driver)).map_err(|reply| Fault {
+            name: Name::Seat(primary.clone()),
+            call: "flock",
+            cause: Cause::of(&reply),
+        })
     }
 
     /// Runs alone with the machine.

@@ -307,10 +307,10 @@ impl Kernel for Os {
                         locked => break locked,
                     }
                 };
-                drop(file);
                 if locked.is_ok() {
                     take_over();
                 }
+                drop(file);
                 let mut watched = slot.lock().unwrap_or_else(PoisonError::into_inner);
                 if watched.as_ref() == Some(&seat) {
                     *watched = None;

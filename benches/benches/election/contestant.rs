@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -142,6 +142,23 @@ impl Contestant {
             }
         };
         Claim { primary, of: None, held }
+    }
+}
+
+impl Contestant {
+    /// Finds out that the election's primary lives, to wait for its death.
+    pub(crate) fn stand_by(self, directory: &Path) -> Claim {
+        if self != Self::BareFlock {
+            return self.claim(directory, 1);
+        }
+        let seats = fs::read_dir(directory).expect("the election has a directory").filter_map(|entry| {
+            let name = entry.expect("a directory can be listed").file_name().into_string().ok()?;
+            Some(name.strip_suffix(".seat")?.to_owned())
+        });
+        let of = seats.min().expect("the primary has a seat");
+        let (file, primary) =
+            floor::claim_lock(&directory.join(Claim::contested_file(Some(&of)))).expect("the lock can be tried");
+        Claim { primary, of: Some(of), held: Held::Descriptor(file) }
     }
 }
 

@@ -62,7 +62,8 @@ impl Crew {
         Self::start(contestant, size, rounds, TASK_CLAIM)
     }
 
-    /// Starts processes that claim, are refused, and wait until they are primary.
+    /// Starts processes that find out that an election's primary lives, and wait until they are primary, or until they hold
+    /// the lock of its seat.
     pub(crate) fn survivors(contestant: Contestant, size: usize, rounds: &Path) -> Self {
         Self::start(contestant, size, rounds, TASK_SURVIVE)
     }
@@ -135,6 +136,11 @@ impl Crew {
             primary: field() == "primary",
             of: Some(field().to_owned()).filter(|of| of != "-"),
         }
+    }
+
+    /// How many they are.
+    pub(crate) fn size(&self) -> usize {
+        self.members.len()
     }
 
     /// The process of a crew of one.
@@ -214,7 +220,7 @@ pub(crate) fn serve(arguments: &[String]) {
             say(now(), claim.primary, claim.of.as_deref());
             claim
         } else {
-            let claim = contestant.claim(&directory, 1);
+            let claim = contestant.stand_by(&directory);
             say(now(), claim.primary, claim.of.as_deref());
             let since = claim.wait();
             say(if contestant == Contestant::ElectionWait { now() } else { since }, true, None);

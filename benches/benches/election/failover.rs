@@ -1,4 +1,5 @@
-//! `failover`: from the SIGKILL of the primary until a survivor is primary.
+//! `failover`: from the SIGKILL of the primary until a survivor is primary, beside the wake-up of those who block in flock(2)
+//! on the same seat.
 
 use std::time::Duration;
 
@@ -10,17 +11,17 @@ use crate::placement;
 use crate::rounds::{self, Round};
 
 pub(crate) fn measure(criterion: &mut Criterion) {
+    let contestants = [Contestant::BareFlock, Contestant::Election, Contestant::ElectionWait];
     for size in [1, 3] {
-        for contestant in [Contestant::BareFlock, Contestant::Election, Contestant::ElectionWait] {
-            rounds::measure(criterion, "failover", (contestant, size), Crew::survivors, |survivors, round| {
-                fail_over(contestant, size, survivors, round)
-            });
-        }
+        rounds::measure(criterion, "failover", &contestants, size, Crew::survivors, |_, crew, round| {
+            fail_over(crew, round)
+        });
     }
 }
 
-fn fail_over(contestant: Contestant, size: usize, survivors: &mut Crew, round: &Round<'_>) -> Duration {
-    let mut victim = Crew::claimants(contestant, 1, round.all);
+fn fail_over(survivors: &mut Crew, round: &Round<'_>) -> Duration {
+    // The same process dies for all, since that takes most of the time.
+    let mut victim = Crew::claimants(Contestant::Election, 1, round.all);
     victim.go(round.number);
     let primary = victim.report();
     assert!(primary.primary, "nobody else is there: {primary:?}");
@@ -38,7 +39,7 @@ fn fail_over(contestant: Contestant, size: usize, survivors: &mut Crew, round: &
 
     // The others each get their turn as the one before gives up.
     survivors.give_up_one();
-    for _ in 1..size {
+    for _ in 1..survivors.size() {
         let (first, second) = (survivors.report(), survivors.report());
         assert!(first.primary != second.primary, "one gave up, one took over: {first:?} {second:?}");
         survivors.give_up_one();

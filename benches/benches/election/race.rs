@@ -10,16 +10,13 @@ use crate::rounds::{self, Round};
 
 pub(crate) fn measure(criterion: &mut Criterion) {
     for size in [2, 4, 16, 64] {
-        for contestant in Contestant::ALL {
-            // What else a user could have picked is raced where the problem comes from: with four.
-            if size == 4 && contestant.can_be_raced()
-                || matches!(contestant, Contestant::BareFlock | Contestant::Election)
-            {
-                rounds::measure(criterion, "race", (contestant, size), Crew::claimants, |crew, round| {
-                    race(contestant, crew, round)
-                });
-            }
-        }
+        // What else a user could have picked is raced where the problem comes from: with four.
+        let contestants: Vec<Contestant> = if size == 4 {
+            Contestant::ALL.into_iter().filter(|contestant| contestant.can_be_raced()).collect()
+        } else {
+            vec![Contestant::BareFlock, Contestant::Election]
+        };
+        rounds::measure(criterion, "race", &contestants, size, Crew::claimants, race);
     }
 }
 

@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, SamplingMode};
 
 use crate::contestant::Contestant;
 use crate::crew::Crew;
-use crate::{percentiles, scratch};
+use crate::{percentiles, scratch, turns};
 
 /// Where the rounds of a crew take place.
 pub(crate) struct Round<'a> {
@@ -20,36 +20,45 @@ pub(crate) struct Round<'a> {
     pub(crate) all: &'a Path,
 }
 
-/// Measures how long the event of a round takes: the mean for criterion, the percentiles beside it.
+/// Measures how long the event of a round takes for each contestant, while they take turns: the mean for criterion, the
+/// percentiles beside it.
 pub(crate) fn measure(
     criterion: &mut Criterion,
     subject: &str,
-    (contestant, size): (Contestant, usize),
+    contestants: &[Contestant],
+    size: usize,
     start: impl Fn(Contestant, usize, &Path) -> Crew,
-    event: impl Fn(&mut Crew, &Round<'_>) -> Duration,
+    event: impl Fn(Contestant, &mut Crew, &Round<'_>) -> Duration,
 ) {
     let mut group = criterion.benchmark_group(subject);
     group.sampling_mode(SamplingMode::Flat);
     let scratch = scratch::directory();
-    let mut events = Vec::new();
-    let mut crew = None;
+    let mut sides: Vec<Side> =
+        contestants.iter().map(|&contestant| Side { contestant, crew: None, events: Vec::new() }).collect();
     let mut number = 0;
-    group.bench_function(BenchmarkId::new(contestant.name(), size), |bencher| {
-        let crew = crew.get_or_insert_with(|| start(contestant, size, scratch.path()));
-        bencher.iter_custom(|iterations| {
-            let mut total = Duration::ZERO;
-            for _ in 0..iterations {
-                let directory = crew.directory(number);
-                fs::DirBuilder::new().mode(0o700).create(&directory).expect("the round is new");
-                let took = event(crew, &Round { number, directory: &directory, all: scratch.path() });
-                fs::remove_dir_all(directory).expect("the round is over");
-                number += 1;
-                total += took;
-                events.push(took);
-            }
-            total
-        });
-    });
+    let mut run = |side: &mut Side| {
+        let crew = side.crew.get_or_insert_with(|| start(side.contestant, size, scratch.path()));
+        let directory = crew.directory(number);
+        fs::DirBuilder::new().mode(0o700).create(&directory).expect("the round is new");
+        let took = event(side.contestant, crew, &Round { number, directory: &directory, all: scratch.path() });
+        fs::remove_dir_all(directory).expect("the round is over");
+        number += 1;
+        side.events.push(took);
+        took
+    };
+    for own in 0..sides.len() {
+        let id = BenchmarkId::new(sides[own].contestant.name(), size);
+        group.bench_function(id, turns::one_of(own, sides.len(), |turn| run(&mut sides[turn])));
+    }
     group.finish();
-    percentiles::export(subject, contestant.name(), size, &mut events);
+    for side in &mut sides {
+        percentiles::export(subject, side.contestant.name(), size, &mut side.events);
+    }
+}
+
+/// A contestant with its processes, once it has had a turn, and what its turns took.
+struct Side {
+    contestant: Contestant,
+    crew: Option<Crew>,
+    events: Vec<Duration>,
 }
