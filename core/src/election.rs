@@ -8,6 +8,7 @@ use crate::call::Name;
 use crate::driver::Driver;
 use crate::entry;
 use crate::error::{Cause, Error, Fault};
+use crate::event_ids::EventId;
 use crate::fold::Fold;
 use crate::id::InstanceId;
 use crate::kernel::Kernel;
@@ -124,12 +125,18 @@ impl<K: Kernel> Election<K> {
             return Err(self.error(Fault { name: Name::Directory, call: "record", cause: Cause::Forked }));
         }
         let refuse = |cause| self.error(Fault { name: Name::Log(0), call: "record", cause });
-        entry::check(event, payload).map_err(|why| refuse(Cause::Event(why)))?;
+        entry::check_id(event).map_err(|why| refuse(Cause::Event(why)))?;
+        let id = EventId::of(event);
         self.driver.with(|machine| {
+            // Asked first though it matters last: what is known is far away in memory, and the payload is checked meanwhile.
+            let is_new = machine.logbook().is_new(&id);
+            entry::check_payload(payload).map_err(|why| refuse(Cause::Event(why)))?;
             if machine.logbook().pending_count() >= self.pending_max {
                 return Err(refuse(Cause::PendingFull));
             }
-            machine.deliver_text(event, payload);
+            if is_new {
+                machine.deliver_new(id, payload);
+            }
             if matches!(machine.role(), Role::Primary { .. }) {
                 // A primary waits for nothing that the time could end, and a look at the clock costs as much as a call.
                 self.driver.drive_from(machine, machine.now()).map_err(|fault| self.error(fault))?;

@@ -24,17 +24,20 @@ const SHORT_LINE_BYTES: usize = 512;
 /// What stands behind the payload.
 const END: &[u8] = b"}\n";
 
-/// Refuses an event that does not fit on a line.
-pub(crate) fn check(id: &str, payload: &str) -> Result<(), &'static str> {
+/// Refuses an event whose ID does not fit on a line.
+pub(crate) fn check_id(id: &str) -> Result<(), &'static str> {
     if id.is_empty() {
         Err("the event ID is empty")
     } else if id.len() > EVENT_ID_BYTES_MAX {
         Err("the event ID is longer than 256 bytes")
-    } else if payload.len() > PAYLOAD_BYTES_MAX {
-        Err("the payload is longer than 1 MiB")
     } else {
-        json::check_line(payload)
+        Ok(())
     }
+}
+
+/// Refuses an event whose payload does not.
+pub(crate) fn check_payload(payload: &str) -> Result<(), &'static str> {
+    if payload.len() > PAYLOAD_BYTES_MAX { Err("the payload is longer than 1 MiB") } else { json::check_line(payload) }
 }
 
 /// The event's line, its newline included.
@@ -111,7 +114,7 @@ impl Scanner {
                     event_id(&self.head)
                 };
                 if let Some(id) = id {
-                    ids.insert(EventId::of(&id));
+                    ids.insert(&EventId::of(&id));
                 }
                 self.head.clear();
                 self.line_start = self.offset;

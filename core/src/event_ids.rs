@@ -1,15 +1,14 @@
-//! A set of event IDs that can be part of a machine's state.
+//! Event IDs, and sets of them that can be part of a machine's state.
 
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 /// An event's ID with its hash, which is computed once in however many sets it is looked for.
 #[derive(Clone, Debug)]
 pub(crate) struct EventId<T = Arc<str>> {
-    hash: u64,
+    pub(crate) hash: u64,
     text: T,
 }
 
@@ -44,49 +43,76 @@ impl EventId {
 }
 
 /// Event IDs, in no order. Two sets with the same IDs are equal and hash alike, however they came to be.
+///
+/// There are as many as there are entries in a log, so that each takes little more than its text, and all are let go at once.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct EventIds(HashTable<EventId>);
+pub(crate) struct EventIds {
+    places: HashTable<Place>,
+    /// All IDs, one behind the other, each after four bytes that tell its length.
+    text: Vec<u8>,
+}
+
+/// Where in the text an ID begins, with its hash.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    hash: u64,
+    start: usize,
+}
+
+impl Place {
+    fn text(self, text: &[u8]) -> &[u8] {
+        let (length, rest) = text[self.start..].split_first_chunk().expect("an ID stands after its length");
+        &rest[..u32::from_le_bytes(*length) as usize]
+    }
+
+    fn is(self, id: &EventId<&str>, text: &[u8]) -> bool {
+        self.hash == id.hash && self.text(text) == id.text.as_bytes()
+    }
+}
 
 impl EventIds {
     pub(crate) fn contains(&self, id: &EventId<&str>) -> bool {
-        self.0.find(id.hash, |one| one.is(id)).is_some()
+        self.places.find(id.hash, |place| place.is(id, &self.text)).is_some()
     }
 
     /// Takes it in, unless it is here.
-    pub(crate) fn insert(&mut self, id: EventId<&str>) {
-        if let Entry::Vacant(place) = self.0.entry(id.hash, |one| one.is(&id), |one| one.hash) {
-            place.insert(id.keep());
+    pub(crate) fn insert(&mut self, id: &EventId<&str>) {
+        if !self.contains(id) {
+            self.insert_new(id);
         }
     }
 
     /// Takes in what is known not to be here.
-    pub(crate) fn insert_new(&mut self, id: EventId) {
-        debug_assert!(!self.contains(&id.as_ref()), "{id:?} is here");
-        self.0.insert_unique(id.hash, id, |one| one.hash);
-    }
-
-    pub(crate) fn remove(&mut self, id: &EventId<&str>) {
-        if let Ok(found) = self.0.find_entry(id.hash, |one| one.is(id)) {
-            found.remove();
-        }
+    pub(crate) fn insert_new(&mut self, id: &EventId<&str>) {
+        debug_assert!(!self.contains(id), "{id:?} is here");
+        let place = Place { hash: id.hash, start: self.text.len() };
+        let length = u32::try_from(id.text.len()).expect("an ID stands in a chunk of a log, or is shorter");
+        self.text.extend_from_slice(&length.to_le_bytes());
+        self.text.extend_from_slice(id.text.as_bytes());
+        self.places.insert_unique(id.hash, place, |one| one.hash);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.places.clear();
+        self.text.clear();
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.places.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.places.iter().map(|place| place.text(&self.text))
     }
 }
 
 impl PartialEq for EventIds {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.0.iter().all(|id| other.contains(&id.as_ref()))
+        let is_there = |one: &Place| {
+            let text = one.text(&self.text);
+            other.places.find(one.hash, |place| place.text(&other.text) == text).is_some()
+        };
+        self.len() == other.len() && self.places.iter().all(is_there)
     }
 }
 
@@ -95,12 +121,12 @@ impl Eq for EventIds {}
 impl Hash for EventIds {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // A sum knows no order, unlike the set's iteration. It is the same in every process, unlike the IDs' own hashes.
-        let sum = self.0.iter().fold(0_u64, |sum, id| {
+        let sum = self.texts().fold(0_u64, |sum, text| {
             let mut one = DefaultHasher::new();
-            id.text.hash(&mut one);
+            text.hash(&mut one);
             sum.wrapping_add(one.finish())
         });
-        (self.0.len(), sum).hash(state);
+        (self.len(), sum).hash(state);
     }
 }
 
@@ -113,7 +139,7 @@ mod tests {
         let set = |ids: &[&str]| {
             let mut set = EventIds::default();
             for id in ids {
-                set.insert(EventId::of(id));
+                set.insert(&EventId::of(id));
             }
             set
         };

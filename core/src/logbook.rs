@@ -113,12 +113,14 @@ impl Logbook {
         self.pending.len() > 0 && self.pending.contains(&EventId::of(id))
     }
 
-    /// Takes an event in, which its line most likely says to have come in that term.
-    pub(crate) fn deliver(&mut self, id: &str, payload: &str, term: u64, instance: &InstanceId) {
-        let id = EventId::of(id);
-        if !self.known.contains(&id) && !self.known_before.contains(&id) && !self.pending.contains(&id) {
-            self.pending.push(PendingEvent::new(id, payload, term, instance));
-        }
+    /// Whether the event neither waits for its entry nor is known to have it.
+    pub(crate) fn is_new(&self, id: &EventId<&str>) -> bool {
+        !self.known.contains(id) && !self.known_before.contains(id) && !self.pending.contains(id)
+    }
+
+    /// Takes in an event that is new, which its line most likely says to have come in that term.
+    pub(crate) fn deliver(&mut self, id: EventId<&str>, payload: &str, term: u64, instance: &InstanceId) {
+        self.pending.push(PendingEvent::new(id, payload, term, instance));
     }
 
     pub(crate) fn take_fault(&mut self) -> Option<Fault> {
@@ -297,7 +299,7 @@ impl Logbook {
     /// The entry of the first pending event is in the log.
     fn wrote(&mut self) -> Phase {
         if let Some(event) = self.pending.pop() {
-            self.known.insert_new(event.into_id());
+            self.known.insert_new(&event.id().as_ref());
         }
         if self.size >= self.options.rotate_bytes { Phase::CloseToRotate } else { Phase::Ready }
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::call::{Access, Call, FileKind, Handle, Identity, Mode, Name, Reply, Time};
 use crate::error::{Cause, Fault};
+use crate::event_ids::EventId;
 use crate::fold::Fold;
 use crate::id::InstanceId;
 use crate::logbook::{Event, Logbook, Writer};
@@ -133,10 +134,14 @@ impl Machine {
 
     /// Takes an event: written at once where this instance is primary, else kept until it is or until another wrote it.
     pub fn deliver(&mut self, event: &Event) {
-        self.deliver_text(&event.id, &event.payload);
+        let id = EventId::of(&event.id);
+        if self.logbook.is_new(&id) {
+            self.deliver_new(id, &event.payload);
+        }
     }
 
-    pub(crate) fn deliver_text(&mut self, id: &str, payload: &str) {
+    /// Takes an event that is new to the logbook.
+    pub(crate) fn deliver_new(&mut self, id: EventId<&str>, payload: &str) {
         if !matches!(self.phase, Phase::Release | Phase::Ended) {
             self.logbook.deliver(id, payload, self.fold.term(), &self.setup.id);
         }

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use hashbrown::HashTable;
+
 use crate::entry;
-use crate::event_ids::{EventId, EventIds};
+use crate::event_ids::EventId;
 use crate::id::InstanceId;
 
 /// Up to so many are looked through one by one.
@@ -16,7 +18,7 @@ const UNINDEXED_MAX: usize = 8;
 pub(crate) struct Pending {
     events: VecDeque<PendingEvent>,
     /// The IDs of all of them; empty where none was needed since the last time that there were no events.
-    index: EventIds,
+    index: Index,
 }
 
 /// An event that waits for its entry. It is kept as the line that it becomes if the election stays in the term in which it
@@ -50,10 +52,6 @@ impl PendingEvent {
 
     pub(crate) fn id(&self) -> &EventId {
         &self.id
-    }
-
-    pub(crate) fn into_id(self) -> EventId {
-        self.id
     }
 }
 
@@ -115,6 +113,31 @@ impl Pending {
             }
             is_kept
         });
+    }
+}
+
+/// The IDs of events that wait.
+#[derive(Clone, Debug, Default)]
+struct Index(HashTable<EventId>);
+
+impl Index {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn contains(&self, id: &EventId<&str>) -> bool {
+        self.0.find(id.hash, |one| one.is(id)).is_some()
+    }
+
+    /// Takes in what is not here.
+    fn insert_new(&mut self, id: EventId) {
+        self.0.insert_unique(id.hash, id, |one| one.hash);
+    }
+
+    fn remove(&mut self, id: &EventId<&str>) {
+        if let Ok(found) = self.0.find_entry(id.hash, |one| one.is(id)) {
+            found.remove();
+        }
     }
 }
 
