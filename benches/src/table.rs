@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::comparison::{Comparison, Move};
 use crate::goal::Goal;
+use crate::ratio::Key;
 use crate::results::Spread;
 use crate::summary::Summary;
 
@@ -77,8 +78,7 @@ pub fn text(summary: &Summary) -> String {
     text
 }
 
-/// The figures that the README tells, each with the command that measures it anew: those with a goal, and how a join grows,
-/// beside how its floor does that looks at the checksums as well.
+/// The figures that the README tells, each with the command that measures it anew.
 #[must_use]
 pub fn markdown(summary: &Summary) -> String {
     let mut text = format!("{}\n\n", summary.provenance());
@@ -86,7 +86,7 @@ pub fn markdown(summary: &Summary) -> String {
         "| what | takes | its floor | times the floor (spread) | goal | command |\n|---|---|---|---|---|---|\n",
     );
     for (ratio, row) in summary.ratios.iter().zip(rows(summary)) {
-        if Goal::of(&ratio.key).is_some() || ratio.key.subject == "join/living" {
+        if is_told(&ratio.key) {
             let Row { subject, contestant, statistic, figure, floor, ratio: times, goal } = row;
             let subject = if contestant == "election" { subject } else { format!("{subject} by {contestant}") };
             let command = format!("ci/bench.sh --quick {}", ratio.key.subject);
@@ -94,6 +94,14 @@ pub fn markdown(summary: &Summary) -> String {
         }
     }
     text
+}
+
+/// Whether the README tells a figure: those with a goal, beside what stands between them and their floor, and how a join
+/// grows.
+fn is_told(key: &Key) -> bool {
+    let of_election = Key { contestant: "election".into(), ..key.clone() };
+    let is_beside = matches!(key.contestant.as_str(), "election" | "calls" | "wait");
+    key.subject == "join/living" || is_beside && Goal::of(&of_election).is_some()
 }
 
 /// What has moved since an earlier run.

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use single_primary::call::Name;
-use single_primary::{Election, Os, Role};
+use single_primary::{Election, Os, Record, Role};
 
 use crate::crew::now;
 use crate::floor;
+use crate::join::Seat;
 use crate::timed::{Timed, primary_since};
 
 /// Longer than any measurement: a race ends because everybody is there.
@@ -23,6 +24,8 @@ pub(crate) enum Contestant {
     /// The election, as a thread sees it that waits to be primary while another takes over.
     ElectionWait,
     BareFlock,
+    /// The bare system calls of an election by registration, up to where all registrations can be read.
+    BareCalls,
     StdTryLock,
     FdLock,
     Fslock,
@@ -42,6 +45,7 @@ pub(crate) struct Claim {
 pub(crate) enum Held {
     Election(Election<Timed>),
     Descriptor(std::os::fd::OwnedFd),
+    Descriptors { _all: floor::Held },
     Other { _guard: Box<dyn Any> },
 }
 
@@ -63,6 +67,7 @@ impl Contestant {
             Self::Election => "election",
             Self::ElectionWait => "wait",
             Self::BareFlock => "floor",
+            Self::BareCalls => "calls",
             Self::StdTryLock => "std",
             Self::FdLock => "fd-lock",
             Self::Fslock => "fslock",
@@ -73,7 +78,7 @@ impl Contestant {
     }
 
     pub(crate) fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().chain([Self::ElectionWait]).find(|contestant| contestant.name() == name)
+        Self::ALL.into_iter().chain([Self::ElectionWait, Self::BareCalls]).find(|contestant| contestant.name() == name)
     }
 
     /// Whether it can be refused as often as a measurement refuses it: single-instance 0.3.3 leaks a socket each time.
@@ -110,6 +115,18 @@ impl Contestant {
             Self::BareFlock => {
                 let (file, primary) = floor::claim_lock(&lock).expect("the lock can be tried");
                 (primary, Held::Descriptor(file))
+            }
+            Self::BareCalls => {
+                let Seat { id, name, record } = Seat::new();
+                let (held, journal) = floor::register(directory, &name, &record, expect).expect("the calls succeed");
+                let (records, _) = journal.as_chunks();
+                let ids = records.iter().map(|record| Record::decode(record).expect("all registered in order").id);
+                let first = ids.min().expect("this process has registered");
+                return Claim {
+                    primary: first == id,
+                    of: Some(first.to_string()),
+                    held: Held::Descriptors { _all: held },
+                };
             }
             Self::StdTryLock => {
                 let file = File::create(&lock).expect("the lock file can be opened");
@@ -175,7 +192,7 @@ impl Claim {
                 floor::lock(file, FlockOperation::LockExclusive).expect("the lock is free in the end");
                 now()
             }
-            Held::Other { .. } => unreachable!("{self:?} cannot wait"),
+            Held::Descriptors { .. } | Held::Other { .. } => unreachable!("{self:?} cannot wait"),
         }
     }
 

@@ -9,6 +9,7 @@ use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags, RawDir};
 use rustix::io::{self, Errno};
 use rustix::process::{geteuid, getpid};
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::thread::sched_yield;
 use single_primary::{READ_BYTES, RECORD_BYTES};
 
 /// What an instance holds open.
@@ -66,6 +67,29 @@ pub(crate) fn join_living(
     let rival = fs::openat(&directory, primary, ALWAYS | OFlags::RDONLY, PRIVATE)?;
     assert_eq!(lock(&rival, FlockOperation::NonBlockingLockShared), Err(Errno::AGAIN));
     Ok((vec![directory, journal, seat, rival], size))
+}
+
+/// Registers among so many that do the same, and returns their registrations once all are there: what whoever wants to know
+/// the smallest ID among them cannot do without.
+pub(crate) fn register(directory: &Path, seat: &str, record: &Bytes, expect: usize) -> io::Result<(Held, Vec<u8>)> {
+    identify()?;
+    let (directory, journal) = enter(directory)?;
+    let _ = lock(&journal, FlockOperation::NonBlockingLockExclusive);
+    fs::fstat(&journal)?;
+    while lock(&journal, FlockOperation::NonBlockingLockShared).is_err() {
+        sched_yield();
+    }
+    fs::statat(&directory, "journal", AtFlags::SYMLINK_NOFOLLOW)?;
+    let seat = claim(directory.as_fd(), seat)?;
+    read(&journal, 0)?;
+    io::write(&journal, record)?;
+    loop {
+        let registrations = read_piece(&journal, 0, <[u8]>::to_vec)?;
+        if registrations.len() >= expect * RECORD_BYTES {
+            return Ok((vec![directory, journal, seat], registrations));
+        }
+        sched_yield();
+    }
 }
 
 /// What names this join and its process: randomness for the ID, whose files are admitted, and whose process it is.

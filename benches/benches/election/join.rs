@@ -104,15 +104,17 @@ fn join_as_primary(directory: &Path) -> Election {
 }
 
 /// What the floor claims and writes: of the same length as an election's.
-struct Seat {
-    name: String,
-    record: floor::Bytes,
+pub(crate) struct Seat {
+    pub(crate) id: InstanceId,
+    pub(crate) name: String,
+    pub(crate) record: floor::Bytes,
 }
 
 impl Seat {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let id = InstanceId::generate().expect("there is randomness");
         let name = Name::Seat(id.clone()).file_name();
-        Self { name, record: Record { kind: Kind::Register, term: 1, id, at: Time::default() }.encode() }
+        let record = Record { kind: Kind::Register, term: 1, id: id.clone(), at: Time::default() }.encode();
+        Self { id, name, record }
     }
 }

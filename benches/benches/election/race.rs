@@ -11,11 +11,12 @@ use crate::rounds::{self, Round};
 pub(crate) fn measure(criterion: &mut Criterion) {
     for size in [2, 4, 16, 64] {
         // What else a user could have picked is raced where the problem comes from: with four.
-        let contestants: Vec<Contestant> = if size == 4 {
+        let mut contestants: Vec<Contestant> = if size == 4 {
             Contestant::ALL.into_iter().filter(|contestant| contestant.can_be_raced()).collect()
         } else {
             vec![Contestant::BareFlock, Contestant::Election]
         };
+        contestants.push(Contestant::BareCalls);
         rounds::measure(criterion, "race", &contestants, size, Crew::claimants, race);
     }
 }
