@@ -1,8 +1,13 @@
 //! Elections on real files, within one process.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use single_primary::{Election, InstanceId, Options, Recorded, Role};
+use single_primary::call::{Call, Reply, Time};
+use single_primary::kernel::{Bell, Kernel, Monitor};
+use single_primary::{Election, InstanceId, Options, Os, Recorded, Role, StdMonitor};
 
 type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -69,4 +74,72 @@ fn another_thread_ends_a_wait_by_leaving() -> Result {
         assert_eq!(error.cause(), &single_primary::Cause::Left);
     });
     Ok(())
+}
+
+/// A kernel that wakes nobody who waits, and tells when somebody does.
+struct Silent {
+    os: Os,
+    watches: AtomicBool,
+}
+
+impl Kernel for Silent {
+    type Monitor<T: Send + 'static> = StdMonitor<T>;
+    type Word = AtomicU64;
+
+    fn perform(&self, call: &Call) -> Reply {
+        self.os.perform(call)
+    }
+
+    fn now(&self) -> Time {
+        self.os.now()
+    }
+
+    fn pause(&self, attempt: u32, until: Option<Time>) {
+        self.os.pause(attempt, until);
+    }
+
+    fn watch(
+        &self,
+        seat: &InstanceId,
+        _bell: &Arc<StdMonitor<Bell>>,
+        take_over: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Reply> {
+        self.os.watch(seat, &Arc::new(Monitor::new(Bell::default())), take_over)?;
+        self.watches.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn is_original(&self) -> bool {
+        self.os.is_original()
+    }
+}
+
+#[test]
+fn who_waits_need_not_be_woken_to_take_over() -> Result {
+    let directory = tempfile::tempdir()?;
+    let first = options(directory.path(), "a").join()?;
+    let second = options(directory.path(), "b");
+    let kernel = Silent { os: Os::new(second.paths()), watches: AtomicBool::new(false) };
+    let second = second.start_on(kernel)?;
+    assert_eq!(second.record("e", "1")?, Recorded::Pending);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| second.wait());
+        assert!(comes_true(|| second.kernel().watches.load(Ordering::Acquire)));
+        drop(first);
+        let takes_over = comes_true(|| second.is_primary());
+        second.leave().expect("nothing keeps it");
+        assert_eq!(waiting.join().expect("no panic").expect_err("it has left").cause(), &single_primary::Cause::Left);
+        assert!(takes_over);
+    });
+    let log = std::fs::read_to_string(directory.path().join("election/realtime.log"))?;
+    assert_eq!(log, "{\"event\":\"e\",\"term\":2,\"primary\":\"b\",\"payload\":1}\n");
+    Ok(())
+}
+
+/// Whether it is so within a minute.
+fn comes_true(is_so: impl Fn() -> bool) -> bool {
+    (0..60_000).any(|_| {
+        thread::sleep(Duration::from_millis(1));
+        is_so()
+    })
 }
