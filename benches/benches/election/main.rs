@@ -31,8 +31,9 @@ fn main() {
     }
     let mut criterion = Criterion::default()
         .sample_size(60)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_millis(3_500))
+        .nresamples(20_000)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(2_500))
         .configure_from_args();
     join::measure(&mut criterion);
     peers::measure(&mut criterion);
