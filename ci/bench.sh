@@ -19,7 +19,7 @@ if [[ -e $stored ]]; then
 fi
 
 case "${1-}" in
-  --quick) criterion=(--noplot --sample-size 20 --nresamples 2000 --warm-up-time 0.1 --measurement-time 0.5 "${@:2}") ;;
+  --quick) criterion=(--noplot --sample-size 20 --nresamples 2000 --warm-up-time 0.05 --measurement-time 0.3 "${@:2}") ;;
   --store) compared=(--export-json "$stored" --export-readme README.md) ;;
   '') ;;
   *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
