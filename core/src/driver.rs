@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::call::{Call, Name, Time};
 use crate::error::{Cause, Fault};
+use crate::id::InstanceId;
 use crate::kernel::{Bell, Kernel, Monitor, Word};
 use crate::machine::Machine;
 use crate::role::{Role, Setup};
@@ -53,7 +54,7 @@ impl<K: Kernel> Driver<K> {
     }
 
     /// Has every wait end once the primary's seat is free, which may already have made this instance primary.
-    pub(crate) fn watch(self: &Arc<Self>, primary: &crate::id::InstanceId) -> Result<(), Fault> {
+    pub(crate) fn watch(self: &Arc<Self>, primary: &InstanceId) -> Result<(), Fault> {
         let driver = Arc::downgrade(self);
         self.kernel.watch(primary, &self.bell, move || take_over(&driver)).map_err(|reply| Fault {
             name: Name::Seat(primary.clone()),

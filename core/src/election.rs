@@ -88,8 +88,9 @@ impl<K: Kernel> Election<K> {
     /// Blocks until this instance is primary, and returns its term: a fencing token. Another thread ends the wait by
     /// [`Election::leave`].
     ///
-    /// On an operating system, a thread of its own blocks on the primary's seat and goes on with the election once that is
-    /// free. So this instance is primary, and what was pending is written, before the wait has ended.
+    /// A thread of its own blocks on the primary's seat and goes on with the election once that is free. So this instance is
+    /// primary, and what was pending is written, before the wait has ended; also where an error of the log ended it earlier,
+    /// as long as this instance has not left.
     ///
     /// # Errors
     /// As [`Election::poll`]; [`Cause::Left`] where another thread left.

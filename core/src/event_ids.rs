@@ -152,6 +152,9 @@ mod tests {
         assert_eq!(set(&["a", "b", "c"]), set(&["c", "a", "b", "a"]));
         let sets: [&[&str]; 5] = [&[], &["a"], &["b"], &["a", "b"], &["ab"]];
         for (index, left) in sets.iter().enumerate() {
+            for id in ["a", "b", "ab", ""] {
+                assert_eq!(set(left).contains(&EventId::of(id)), left.contains(&id), "{id} in {left:?}");
+            }
             for right in &sets[index + 1..] {
                 assert_ne!(hash(left), hash(right), "{left:?} {right:?}");
                 assert_ne!(set(left), set(right));

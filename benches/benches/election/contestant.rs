@@ -11,8 +11,7 @@ use single_primary::call::Name;
 use single_primary::{Election, Os, Record, Role};
 
 use crate::crew::now;
-use crate::floor;
-use crate::join::Seat;
+use crate::floor::{self, Seat};
 use crate::timed::{Timed, primary_since};
 
 /// Longer than any measurement: a race ends because everybody is there.
@@ -45,7 +44,6 @@ pub(crate) struct Claim {
 pub(crate) enum Held {
     Election(Election<Timed>),
     Descriptor(std::os::fd::OwnedFd),
-    Descriptors { _all: floor::Held },
     Other { _guard: Box<dyn Any> },
 }
 
@@ -125,7 +123,7 @@ impl Contestant {
                 return Claim {
                     primary: first == id,
                     of: Some(first.to_string()),
-                    held: Held::Descriptors { _all: held },
+                    held: Held::Other { _guard: Box::new(held) },
                 };
             }
             Self::StdTryLock => {
@@ -160,9 +158,7 @@ impl Contestant {
         };
         Claim { primary, of: None, held }
     }
-}
 
-impl Contestant {
     /// Finds out that the election's primary lives, to wait for its death.
     pub(crate) fn stand_by(self, directory: &Path) -> Claim {
         if self != Self::BareFlock {
@@ -192,7 +188,7 @@ impl Claim {
                 floor::lock(file, FlockOperation::LockExclusive).expect("the lock is free in the end");
                 now()
             }
-            Held::Descriptors { .. } | Held::Other { .. } => unreachable!("{self:?} cannot wait"),
+            Held::Other { .. } => unreachable!("{self:?} cannot wait"),
         }
     }
 

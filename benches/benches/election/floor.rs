@@ -10,13 +10,30 @@ use rustix::io::{self, Errno};
 use rustix::process::{geteuid, getpid};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::thread::sched_yield;
-use single_primary::{READ_BYTES, RECORD_BYTES};
+use single_primary::call::{Name, Time};
+use single_primary::{InstanceId, Kind, READ_BYTES, RECORD_BYTES, Record};
 
 /// What an instance holds open.
 pub(crate) type Held = Vec<OwnedFd>;
 
 /// A record's bytes, already encoded.
 pub(crate) type Bytes = [u8; RECORD_BYTES];
+
+/// What a join claims and writes: of the same length as an election's.
+pub(crate) struct Seat {
+    pub(crate) id: InstanceId,
+    pub(crate) name: String,
+    pub(crate) record: Bytes,
+}
+
+impl Seat {
+    pub(crate) fn new() -> Self {
+        let id = InstanceId::generate().expect("there is randomness");
+        let name = Name::Seat(id.clone()).file_name();
+        let record = Record { kind: Kind::Register, term: 1, id: id.clone(), at: Time::default() }.encode();
+        Self { id, name, record }
+    }
+}
 
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 const APPEND: OFlags = ALWAYS.union(OFlags::RDWR).union(OFlags::APPEND).union(OFlags::CREATE);

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use criterion::Criterion;
-use single_primary::call::{Name, Time};
-use single_primary::{Election, InstanceId, Kind, RECORD_BYTES, Record, Role};
+use single_primary::call::Name;
+use single_primary::{Election, RECORD_BYTES, Role};
 
 use crate::turns::{self, row, timed};
 use crate::{floor, journal, scratch};
@@ -24,7 +24,7 @@ pub(crate) fn measure(criterion: &mut Criterion) {
 
 fn fresh(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("join/fresh");
-    let seat = Seat::new();
+    let seat = floor::Seat::new();
     let floor = || {
         let scratch = scratch::directory();
         let directory = scratch.path().join("election");
@@ -43,7 +43,7 @@ fn fresh(criterion: &mut Criterion) {
 
 fn leftover(criterion: &mut Criterion, records: usize) {
     let mut group = criterion.benchmark_group("join/leftover");
-    let seat = Seat::new();
+    let seat = floor::Seat::new();
     let prepare = || {
         let scratch = scratch::directory();
         journal::leftover(scratch.path(), records);
@@ -76,7 +76,7 @@ fn living(criterion: &mut Criterion, records: usize) {
         journal::restore(scratch.path(), records, &rival);
         assert!(primary.is_primary());
     };
-    let seat = Seat::new();
+    let seat = floor::Seat::new();
     let reader = |look: Look| {
         prepare();
         let (took, joined) = timed(|| floor::join_living(scratch.path(), &seat.name, &rival, &seat.record, look));
@@ -101,20 +101,4 @@ fn join_as_primary(directory: &Path) -> Election {
     let election = Election::options(directory).window(Duration::ZERO).join().expect("nobody is in the way");
     assert!(election.is_primary());
     election
-}
-
-/// What the floor claims and writes: of the same length as an election's.
-pub(crate) struct Seat {
-    pub(crate) id: InstanceId,
-    pub(crate) name: String,
-    pub(crate) record: floor::Bytes,
-}
-
-impl Seat {
-    pub(crate) fn new() -> Self {
-        let id = InstanceId::generate().expect("there is randomness");
-        let name = Name::Seat(id.clone()).file_name();
-        let record = Record { kind: Kind::Register, term: 1, id: id.clone(), at: Time::default() }.encode();
-        Self { id, name, record }
-    }
 }
