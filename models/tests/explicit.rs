@@ -94,7 +94,7 @@ fn ends(space: &Space) -> (BTreeSet<String>, usize) {
         if !goes_on {
             let beliefs: Vec<_> = world.slots().map(|slot| world.belief_of(&state, slot).clone()).collect();
             let terms = world.history(&state).map(|history| (history.terms.clone(), history.primary.clone()));
-            ends.insert(format!("{beliefs:?} {terms:?} {:?} {:?}", world.entries(&state), state.breach));
+            ends.insert(format!("{beliefs:?} {terms:?} {:?} {:?}", world.entries(&state), state.breach()));
         }
         queue.extend(next.into_iter().filter(|next| found.insert(*next)));
     }

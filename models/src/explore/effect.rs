@@ -1,47 +1,55 @@
 //! What an action changes, and what that depends on.
 
+use std::num::NonZeroU32;
+
 use single_primary::call::Time;
 
-use crate::explore::files::{Shape, Spot, Touched, Touches, View, parts, whole};
-use crate::explore::intern::Key;
+use crate::explore::files::{Needs, Places, Shape, Spot, TOUCHED_MAX, Touched, Touches, View, parts, whole};
 use crate::explore::state::{INODES_MAX, State};
 use crate::explore::world::World;
 use crate::kernel::Inode;
 use crate::participant::Participant;
 
-/// What a call does.
-#[derive(Clone, Copy, Debug)]
+/// What a call does. Of no number there stays what there was.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Effect {
     pub(super) actor: u32,
-    shape: Option<u32>,
+    shape: Option<NonZeroU32>,
+    changes: Option<NonZeroU32>,
+}
+
+/// What becomes of the inodes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Changes {
     /// Whether there are other inodes than before, so that the others move.
     moves: bool,
-    changes: Changes,
+    /// By the inodes' numbers.
+    each: Vec<(u64, Change)>,
 }
 
-/// What becomes of inodes. Mostly of one: that needs no look elsewhere.
-#[derive(Clone, Copy, Debug)]
-enum Changes {
-    None,
-    One(Change),
-    /// As many as are kept under that number.
-    Several(usize),
-}
-
-/// What becomes of an inode; what is not given stays.
-#[derive(Clone, Copy, Debug)]
+/// What becomes of an inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Change {
-    number: u64,
     /// Which of the inodes it is that the call depends on.
     spot: u8,
-    holders: Option<u32>,
-    contents: Option<u32>,
+    holders: Option<NonZeroU32>,
+    contents: Option<NonZeroU32>,
+}
+
+impl Changes {
+    /// The change of the only inode that changes, where all stay where they are.
+    fn only(&self) -> Option<Change> {
+        match self.each[..] {
+            [(_, change)] if !self.moves => Some(change),
+            _ => None,
+        }
+    }
 }
 
 impl Effect {
     /// A start changes no inode.
     pub(super) fn of_start(actor: u32, shape: u32) -> Self {
-        Self { actor, shape: Some(shape), moves: false, changes: Changes::None }
+        Self { actor, shape: NonZeroU32::new(shape), changes: None }
     }
 }
 
@@ -49,8 +57,8 @@ impl<P: Participant + 'static> World<P> {
     pub(super) fn view(&self, state: &State, shape: &Shape, touches: &Touches, spots: &[Spot]) -> View {
         let loaded = spots.iter().filter_map(|spot| {
             let place = spot.place?;
-            let holders = touches.holders.then(|| self.holders.value(state.holders[place]));
-            let contents = touches.contents.then(|| self.contents.value(state.contents[place]));
+            let holders = touches.needs.holders.then(|| self.holders.value(state.holders[place]));
+            let contents = touches.needs.contents.then(|| self.contents.value(state.contents[place]));
             Some((spot.number, whole(holders, contents)))
         });
         View {
@@ -73,55 +81,52 @@ impl<P: Participant + 'static> World<P> {
                 let unread = whole(None, None);
                 let unchanged =
                     |part: bool, same: bool| assert!(part || same, "a call changes what it does not depend on");
-                unchanged(touches.contents, inode.bytes.is_empty() && inode.modified == unread.modified);
+                unchanged(touches.needs.contents, inode.bytes.is_empty() && inode.modified == unread.modified);
                 let unheld = Inode::new(inode.is_directory, Time::default());
-                unchanged(touches.holders, parts(inode.clone()).0 == unheld);
+                unchanged(touches.needs.holders, parts(inode.clone()).0 == unheld);
             }
             let (holders, contents) = self.inode(inode);
             if !known {
                 numbers.push(number);
             }
-            changes.push(Change {
-                number,
+            let change = Change {
                 spot: (0..).zip(spots).find(|(_, spot)| spot.number == number).map_or(u8::MAX, |(at, _)| at),
-                holders: (!known || touches.holders).then_some(holders),
-                contents: (!known || touches.contents).then_some(contents),
-            });
+                holders: NonZeroU32::new(holders).filter(|_| !known || touches.needs.holders),
+                contents: NonZeroU32::new(contents).filter(|_| !known || touches.needs.contents),
+            };
+            changes.push((number, change));
         }
         numbers.sort_unstable();
         let moves = numbers != before.inodes;
         let shape = Shape { directory, processes, inodes: numbers };
-        let changes = match changes[..] {
-            [] => Changes::None,
-            [change] => Changes::One(change),
-            _ => Changes::Several(self.changes.push(changes)),
-        };
-        Effect { actor, shape: (shape != *before).then(|| self.shape(shape)), moves, changes }
+        let changes = Changes { moves, each: changes };
+        let changes = (changes.moves || !changes.each.is_empty())
+            .then(|| self.changes.number(changes, |changes| ((), changes.only())));
+        let shape = (shape != *before).then(|| self.shape(shape));
+        Effect { actor, shape: shape.and_then(NonZeroU32::new), changes: changes.and_then(NonZeroU32::new) }
     }
 
-    pub(super) fn apply(&self, state: &mut State, effect: &Effect, spots: &[Spot]) {
-        if effect.moves {
-            self.move_inodes(state, effect);
-        } else {
-            for Change { spot, holders, contents, .. } in self.changes_of(effect) {
-                let place = spots[usize::from(*spot)].place.expect("an inode that was there before has a place");
-                change(state, place, *holders, *contents);
+    pub(super) fn apply(&self, state: &mut State, effect: &Effect, places: &Places) {
+        if let Some(changes) = effect.changes.map(NonZeroU32::get) {
+            match self.changes.glance(changes) {
+                Some(change) => change.apply(state, change.place(places)),
+                None => self.apply_all(state, effect, self.changes.value(changes), places),
             }
         }
-        state.shape = effect.shape.unwrap_or(state.shape);
+        state.shape = effect.shape.map_or(state.shape, NonZeroU32::get);
     }
 
-    fn changes_of<'a>(&'a self, effect: &'a Effect) -> &'a [Change] {
-        match &effect.changes {
-            Changes::None => &[],
-            Changes::One(change) => std::slice::from_ref(change),
-            Changes::Several(at) => &self.changes[*at],
+    fn apply_all(&self, state: &mut State, effect: &Effect, changes: &Changes, places: &Places) {
+        if changes.moves {
+            self.move_inodes(state, effect, &changes.each);
+        } else {
+            changes.each.iter().for_each(|(_, change)| change.apply(state, change.place(places)));
         }
     }
 
-    fn move_inodes(&self, state: &mut State, effect: &Effect) {
+    fn move_inodes(&self, state: &mut State, effect: &Effect, changes: &[(u64, Change)]) {
         let before = self.shape_of(state);
-        let after = effect.shape.map_or(before, |shape| self.shapes.value(shape));
+        let after = effect.shape.map_or(before, |shape| self.shapes.value(shape.get()));
         assert!(after.inodes.len() <= INODES_MAX, "at most {INODES_MAX} files at a time");
         let old = (state.holders, state.contents);
         (state.holders, state.contents) = ([0; INODES_MAX], [0; INODES_MAX]);
@@ -129,16 +134,22 @@ impl<P: Participant + 'static> World<P> {
             if let Ok(from) = before.inodes.binary_search(number) {
                 (state.holders[place], state.contents[place]) = (old.0[from], old.1[from]);
             }
-            if let Some(new) = self.changes_of(effect).iter().find(|change| change.number == *number) {
-                change(state, place, new.holders, new.contents);
+            if let Some((_, new)) = changes.iter().find(|(changed, _)| changed == number) {
+                new.apply(state, place);
             }
         }
     }
 }
 
-fn change(state: &mut State, place: usize, holders: Option<u32>, contents: Option<u32>) {
-    state.holders[place] = holders.unwrap_or(state.holders[place]);
-    state.contents[place] = contents.unwrap_or(state.contents[place]);
+impl Change {
+    fn place(&self, places: &Places) -> usize {
+        places.get(usize::from(self.spot)).expect("an inode that was there before has a place")
+    }
+
+    fn apply(&self, state: &mut State, place: usize) {
+        state.holders[place] = self.holders.map_or(state.holders[place], NonZeroU32::get);
+        state.contents[place] = self.contents.map_or(state.contents[place], NonZeroU32::get);
+    }
 }
 
 /// What kind of thing has an [`Effect`].
@@ -152,17 +163,39 @@ pub(super) enum Kind {
 }
 
 /// All that the effect of an action depends on.
-pub(super) fn key(kind: Kind, slot: u8, who: u32, now: Time, state: &State, touches: &Touches, spots: &[Spot]) -> Key {
-    let [low, high] = halves(now.as_micros());
-    let names = if touches.shape { state.shape + 1 } else { 0 };
-    let mut key = Key::of([u32::from(slot) << 8 | kind as u32, who, low, high, names]);
-    let parts = [touches.holders.then_some(&state.holders), touches.contents.then_some(&state.contents)];
-    for part in parts.into_iter().flatten() {
-        for spot in spots {
-            key.push(spot.place.map_or(1, |place| part[place] + 2));
+#[derive(Debug)]
+pub(super) struct Key {
+    numbers: [u32; KEY_MAX],
+    count: usize,
+}
+
+const KEY_MAX: usize = 5 + 2 * TOUCHED_MAX;
+
+impl Key {
+    pub(super) fn of(kind: Kind, slot: u8, who: u32, now: Time, state: &State, places: &Places) -> Self {
+        let mut key = Self { numbers: [0; KEY_MAX], count: 0 };
+        let [low, high] = halves(now.as_micros());
+        let names = if places.needs.shape { state.shape } else { 0 };
+        for number in [u32::from(slot) << 8 | kind as u32, who, low, high, names] {
+            key.push(number);
         }
+        let Needs { holders, contents, .. } = places.needs;
+        for part in [holders.then_some(&state.holders), contents.then_some(&state.contents)].into_iter().flatten() {
+            for place in places.all() {
+                key.push(place.map_or(0, |place| part[place]));
+            }
+        }
+        key
     }
-    key
+
+    pub(super) fn numbers(&self) -> &[u32] {
+        &self.numbers[..self.count]
+    }
+
+    fn push(&mut self, number: u32) {
+        self.numbers[self.count] = number;
+        self.count += 1;
+    }
 }
 
 /// A large number as two of those that results are remembered by.

@@ -19,21 +19,25 @@ pub(super) struct Shape {
     pub(super) inodes: Vec<u64>,
 }
 
-/// Where in a state the inodes are whose contents are looked at from outside.
-#[derive(Clone, Debug)]
-pub(super) struct ShapeFacts {
-    pub(super) journal: Option<usize>,
-    pub(super) log: Option<usize>,
-    pub(super) log_before: Option<usize>,
+/// What of a shape is asked at every step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShapeGlance {
+    /// Where in a state the journal, the log and the one before it are.
+    pub(super) told_apart: [Option<u8>; 3],
 }
 
-impl ShapeFacts {
+impl ShapeGlance {
     pub(super) fn of(shape: &Shape) -> Self {
         let find = |name: &str| {
             let number = shape.directory.entries.get(name)?;
-            shape.inodes.binary_search(number).ok()
+            shape.inodes.binary_search(number).ok().map(|at| u8::try_from(at).expect("few inodes"))
         };
-        Self { journal: find("journal"), log: find("realtime.log"), log_before: find("realtime.log.1") }
+        Self { told_apart: ["journal", "realtime.log", "realtime.log.1"].map(find) }
+    }
+
+    /// Where in a state the journal is.
+    pub(super) fn journal(self) -> Option<usize> {
+        self.told_apart[0].map(usize::from)
     }
 }
 
@@ -52,27 +56,32 @@ impl Contents {
     }
 }
 
-/// What the contents say; some of it once somebody has asked.
-#[derive(Debug)]
-pub(super) struct ContentsFacts {
+/// What of the contents is asked at every step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ContentsGlance {
     /// How many bytes there are.
-    pub(super) length: u64,
+    pub(super) length: u32,
     /// Whether there are registrations in it side by side that are out of order.
     pub(super) is_out_of_order: bool,
+}
+
+impl ContentsGlance {
+    pub(super) fn of(contents: &Contents) -> Self {
+        Self {
+            length: u32::try_from(contents.bytes.len()).expect("no space has so long a file"),
+            is_out_of_order: reduction::in_order(&contents.bytes, 0).is_some(),
+        }
+    }
+}
+
+/// What the contents say, once somebody has asked.
+#[derive(Debug, Default)]
+pub(super) struct ContentsFacts {
     history: OnceLock<History>,
     entries: OnceLock<Entries>,
 }
 
 impl ContentsFacts {
-    pub(super) fn of(contents: &Contents) -> Self {
-        Self {
-            length: contents.bytes.len() as u64,
-            is_out_of_order: reduction::in_order(&contents.bytes, 0).is_some(),
-            history: OnceLock::new(),
-            entries: OnceLock::new(),
-        }
-    }
-
     pub(super) fn history(&self, contents: &Contents) -> &History {
         self.history.get_or_init(|| oracle::history(&contents.bytes))
     }
@@ -105,18 +114,24 @@ pub(super) fn whole(holders: Option<&Inode>, contents: Option<&Contents>) -> Ino
 }
 
 /// What the outcome of a call depends on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Touches {
+    pub(super) needs: Needs,
+    /// On which inodes, by open files; the election directory is always the same one.
+    opened: Vec<u64>,
+    /// On which inodes, by names.
+    named: Vec<String>,
+}
+
+/// What kinds of things the outcome of a call depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Needs {
     /// Whether on the names and processes.
     pub(super) shape: bool,
     /// Whether on what holds the inodes.
     pub(super) holders: bool,
     /// Whether on the inodes' contents.
     pub(super) contents: bool,
-    /// On which inodes, by open files; the election directory is always the same one.
-    opened: Vec<u64>,
-    /// On which inodes, by names.
-    named: Vec<String>,
 }
 
 /// As many inodes as a call can depend on.
@@ -129,28 +144,63 @@ pub(super) struct Spot {
     pub(super) place: Option<usize>,
 }
 
+/// Where in a state the inodes are that a call depends on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Places {
+    pub(super) needs: Needs,
+    count: u8,
+    /// One above the place; zero where there is no inode of that number.
+    above: [u8; TOUCHED_MAX],
+}
+
+impl Places {
+    /// All of them, one for each spot.
+    pub(super) fn all(&self) -> impl Iterator<Item = Option<usize>> {
+        self.above[..usize::from(self.count)].iter().map(|above| usize::from(*above).checked_sub(1))
+    }
+
+    /// The place of one spot.
+    pub(super) fn get(&self, spot: usize) -> Option<usize> {
+        usize::from(self.above[spot]).checked_sub(1)
+    }
+}
+
 impl Touches {
     /// What the start of an instance depends on.
     pub(super) fn of_start() -> Self {
-        Self { shape: true, ..Self::default() }
+        Self { needs: Needs { shape: true, ..Needs::default() }, ..Self::default() }
     }
 
-    /// What the death of an instance depends on that has these inodes open.
-    pub(super) fn of_death(opened: &[u64]) -> Self {
-        Self { shape: true, holders: true, opened: opened.to_vec(), ..Self::default() }
+    /// What the death of an instance depends on that has these files open.
+    pub(super) fn of_death(files: &Files) -> Self {
+        Self {
+            needs: Needs { shape: true, holders: true, contents: false },
+            opened: files.open().map(|(_, file)| file.inode).collect(),
+            named: Vec::new(),
+        }
     }
 
-    /// The inodes, in the room given.
-    pub(super) fn spots<'a>(&self, shape: &Shape, room: &'a mut [Spot; TOUCHED_MAX]) -> &'a [Spot] {
+    /// The inodes.
+    pub(super) fn spots(&self, shape: &Shape) -> Vec<Spot> {
         let named = self.named.iter().filter_map(|name| shape.directory.entries.get(name.as_str()));
-        let mut count = 0;
+        let mut spots: Vec<Spot> = Vec::new();
         for &number in self.opened.iter().chain(named) {
-            if room[..count].iter().all(|spot| spot.number != number) {
-                room[count] = Spot { number, place: shape.inodes.binary_search(&number).ok() };
-                count += 1;
+            if spots.iter().all(|spot| spot.number != number) {
+                spots.push(Spot { number, place: shape.inodes.binary_search(&number).ok() });
             }
         }
-        &room[..count]
+        spots
+    }
+
+    /// Where they are.
+    pub(super) fn places(&self, shape: &Shape) -> Places {
+        let spots = self.spots(shape);
+        let small = |number: usize| u8::try_from(number).expect("few inodes");
+        let mut above = [0; TOUCHED_MAX];
+        for (above, spot) in above.iter_mut().zip(&spots) {
+            *above = spot.place.map_or(0, |place| small(place + 1));
+        }
+        Places { needs: self.needs, count: small(spots.len()), above }
     }
 }
 
@@ -192,9 +242,7 @@ pub(super) fn touches(files: &Files, call: &Call) -> Touches {
         _ => (true, false),
     };
     Touches {
-        shape,
-        holders,
-        contents,
+        needs: Needs { shape, holders, contents },
         opened: handles
             .into_iter()
             .filter_map(|handle| files.get(handle).map(|file| file.inode))

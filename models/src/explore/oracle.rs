@@ -16,8 +16,6 @@ pub struct History {
     pub primary: Option<String>,
     /// Every term that was sealed, with its primary.
     pub terms: Vec<(u64, String)>,
-    /// How many bytes the journal has.
-    pub bytes: usize,
 }
 
 impl History {
@@ -32,7 +30,7 @@ impl History {
 #[must_use]
 pub fn history(journal: &[u8]) -> History {
     let text = String::from_utf8_lossy(journal);
-    let mut history = History { term: 1, bytes: journal.len(), ..History::default() };
+    let mut history = History { term: 1, ..History::default() };
     let mut ever: Vec<&str> = Vec::new();
     let mut present: Vec<&str> = Vec::new();
     let mut primary: Option<&str> = None;

@@ -1,20 +1,17 @@
 //! What can happen next.
 
-use single_primary::call::Call as ElectionCall;
-
-use crate::call::Call;
 use crate::explore::action::{Action, Identity};
-use crate::explore::actor::Actor;
+use crate::explore::actor::{Life, Wants};
 use crate::explore::reduction;
 use crate::explore::space::Timing;
 use crate::explore::state::State;
 use crate::explore::world::World;
-use crate::participant::{Belief, Participant, Step, Wait};
+use crate::participant::Participant;
 
 impl<P: Participant + 'static> World<P> {
     /// What can happen next.
     pub fn possible(&self, state: &State, actions: &mut Vec<Action>) {
-        if state.breach.is_some() {
+        if state.breach().is_some() {
             return;
         }
         if self.space().reduce
@@ -37,75 +34,70 @@ impl<P: Participant + 'static> World<P> {
     }
 
     fn possible_to(&self, state: &State, slot: u8, alone: bool, actions: &mut Vec<Action>) {
-        let (actor, facts) = self.actor_of(state, slot);
-        match actor {
-            Actor::Absent => {
+        let glance = self.glance(state, slot);
+        match glance.life {
+            Life::Absent => {
                 self.possible_starts(state, slot, actions);
                 return;
             }
-            Actor::Dead => return,
-            Actor::Ended(_) => {}
-            Actor::Running(_) => {
-                self.possible_steps(state, slot, &facts.step, actions);
-                for event in (0..self.space().events).filter(|event| facts.news >> event & 1 == 1) {
+            Life::Dead => return,
+            Life::Ended => {}
+            Life::Running => {
+                self.possible_steps(state, slot, glance.wants, actions);
+                for event in (0..self.space().events).filter(|event| glance.news >> event & 1 == 1) {
                     actions.push(Action::Deliver(slot, event));
                 }
-                if state.leaves < self.space().leaves && !matches!(facts.belief, Belief::Left | Belief::Failed(_)) {
+                if state.leaves < self.space().leaves && glance.wishes {
                     actions.push(Action::Leave(slot));
                 }
             }
         }
+        if state.crashes == self.space().crashes {
+            return;
+        }
         if self.space().per_process <= 1 {
-            if state.crashes < self.space().crashes && matches!(actor, Actor::Running(_)) {
+            if glance.life == Life::Running {
                 actions.push(Action::Crash(slot));
             }
             return;
         }
         // An instance that has ended holds nothing, so the death of a process counts only if another lives in it.
         let first = alone || !(0..slot).any(|other| self.are_one_process(state, slot, other));
-        let alive = self.slots().any(|other| {
-            self.are_one_process(state, slot, other) && matches!(self.actor_of(state, other).0, Actor::Running(_))
-        });
-        if state.crashes < self.space().crashes && first && alive {
+        let alive = self
+            .slots()
+            .any(|other| self.are_one_process(state, slot, other) && self.glance(state, other).life == Life::Running);
+        if first && alive {
             actions.push(Action::Crash(slot));
         }
     }
 
-    fn possible_steps(&self, state: &State, slot: u8, step: &Step, actions: &mut Vec<Action>) {
-        match step {
-            Step::Call(call) => {
-                actions.push(Action::Go(slot));
-                if state.errors < self.space().errors && can_fail(call) {
-                    actions.push(Action::Fail(slot));
-                    if matches!(call, Call::Election(ElectionCall::Append { .. })) {
-                        actions.push(Action::Short(slot));
-                    }
-                }
+    fn possible_steps(&self, state: &State, slot: u8, wants: Wants, actions: &mut Vec<Action>) {
+        let shared = matches!(self.space().timing, Timing::Shared { .. });
+        let goes_on = match wants {
+            Wants::Call { .. } | Wants::Change { .. } | Wants::Event => true,
+            Wants::Until => shared && self.deadline(state, slot).is_some_and(|deadline| deadline <= state.clock()),
+            Wants::Nothing => false,
+        };
+        if goes_on {
+            actions.push(Action::Go(slot));
+        }
+        if !shared && matches!(wants, Wants::Change { deadline: true } | Wants::Until) {
+            actions.push(Action::Over(slot));
+        }
+        if let Wants::Call { can_fail: true, can_be_short } = wants
+            && state.errors < self.space().errors
+        {
+            actions.push(Action::Fail(slot));
+            if can_be_short {
+                actions.push(Action::Short(slot));
             }
-            Step::Wait(wait) => {
-                let deadline = match wait {
-                    Wait::Change(deadline) => *deadline,
-                    Wait::Until(deadline) => Some(*deadline),
-                    Wait::Event => None,
-                };
-                let shared = matches!(self.space().timing, Timing::Shared { .. });
-                match wait {
-                    Wait::Until(deadline) if shared && state.clock < *deadline => {}
-                    Wait::Until(_) if !shared => {}
-                    _ => actions.push(Action::Go(slot)),
-                }
-                if !shared && deadline.is_some() {
-                    actions.push(Action::Over(slot));
-                }
-            }
-            Step::Ended => {}
         }
     }
 
     fn possible_starts(&self, state: &State, slot: u8, actions: &mut Vec<Action>) {
-        let mut earlier = (0..slot).map(|earlier| self.actor_of(state, earlier).0);
-        let first_absent = !earlier.clone().any(|earlier| matches!(earlier, Actor::Absent));
-        let anyone_gone = earlier.any(|earlier| matches!(earlier, Actor::Dead | Actor::Ended(_)));
+        let mut earlier = (0..slot).map(|earlier| self.glance(state, earlier).life);
+        let first_absent = !earlier.clone().any(|earlier| earlier == Life::Absent);
+        let anyone_gone = earlier.any(|earlier| matches!(earlier, Life::Dead | Life::Ended));
         if state.restarts >= self.space().restarts || !first_absent || !anyone_gone {
             return;
         }
@@ -114,17 +106,9 @@ impl<P: Participant + 'static> World<P> {
             if self.space().reuse_ids {
                 actions.push(Action::Start(slot, Identity::IdOf(earlier)));
             }
-            if self.space().reuse_process_ids && matches!(self.actor_of(state, earlier).0, Actor::Dead) {
+            if self.space().reuse_process_ids && self.glance(state, earlier).life == Life::Dead {
                 actions.push(Action::Start(slot, Identity::ProcessOf(earlier)));
             }
         }
     }
-}
-
-/// Calls whose failure an instance is told. A failing close has closed all the same.
-fn can_fail(call: &Call) -> bool {
-    !matches!(
-        call,
-        Call::Election(ElectionCall::Close(_) | ElectionCall::CloseAll) | Call::ProcessId | Call::IsAlive(_)
-    )
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::explore::action::Action;
-use crate::explore::actor::{Actor, event_of};
+use crate::explore::actor::{Life, event_of};
 use crate::explore::oracle::Entries;
 use crate::explore::state::State;
 use crate::explore::transition::is_failure;
@@ -79,19 +79,16 @@ pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, 
     let primary = |state: &State, slot: u8| world.glance(state, slot).primary;
     let newcomer = changed.filter_map(|slot| primary(after, slot).filter(|_| primary(before, slot).is_none())).max();
     // What neither a belief nor the contents of a file have changed was judged before.
-    let has_same_files = before.shape == after.shape && before.contents == after.contents;
-    if newcomer.is_none() && (has_same_files || world.told_apart_by(before) == world.told_apart_by(after)) {
+    if newcomer.is_none() && world.is_told_apart_by_nothing(before, after) {
         return;
     }
     let primaries = world.slots().filter(|slot| primary(after, *slot).is_some()).count();
     let ours = world.space().is_of_journal();
-    let history = if ours { world.history(after) } else { None };
-    let term_before = match history {
-        Some(history) if history.bytes == 0 => 0,
-        _ => before.term,
-    };
+    let journal = if ours { world.journal(after) } else { None };
+    let is_empty = journal.is_some_and(|journal| world.contents.glance(journal).length == 0);
+    let term_before = if is_empty { 0 } else { before.term };
     let term_after = newcomer.unwrap_or(term_before);
-    after.breach = if primaries > 1 {
+    let mut breach = if primaries > 1 {
         Some(Promise::SinglePrimary)
     } else if newcomer.is_some() && was_failure(world, before, action) {
         Some(Promise::FailsClosed)
@@ -102,9 +99,10 @@ pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, 
     } else {
         None
     };
-    if after.breach.is_none() && ours && world.space().events > 0 && has_wrong_entry(world, after) {
-        after.breach = Some(Promise::OneEntry);
+    if breach.is_none() && ours && world.space().events > 0 && has_wrong_entry(world, after) {
+        breach = Some(Promise::OneEntry);
     }
+    after.set_breach(breach);
     if ours {
         after.term = term_after;
     }
@@ -128,28 +126,32 @@ fn was_failure<P: Participant + 'static>(world: &World<P>, before: &State, actio
 
 /// What an independent reader of the journal objects to a primary.
 fn disagreement<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
-    let history = world.history(state);
+    let journal = world.journal(state);
     world.slots().find_map(|slot| {
-        let Belief::Primary { term } = *world.belief_of(state, slot) else { return None };
-        let id = world.id_of(state, slot).map(single_primary::InstanceId::as_str);
-        let sealed = history.and_then(|history| history.primary_of(term));
-        let current = history.and_then(|history| history.primary.as_deref());
-        if id != sealed {
-            Some(Promise::Deterministic)
-        } else if id != current {
-            Some(Promise::Stable)
-        } else {
-            None
-        }
+        let _ = world.glance(state, slot).primary?;
+        let actor = state.actors[usize::from(slot)];
+        world.disagreements.recall(&[actor, journal.unwrap_or_default()], || disagreement_with(world, state, slot))
     })
+}
+
+fn disagreement_with<P: Participant + 'static>(world: &World<P>, state: &State, slot: u8) -> Option<Promise> {
+    let Belief::Primary { term } = *world.belief_of(state, slot) else { return None };
+    let history = world.history(state);
+    let id = world.id_of(state, slot).map(single_primary::InstanceId::as_str);
+    let sealed = history.and_then(|history| history.primary_of(term));
+    let current = history.and_then(|history| history.primary.as_deref());
+    if id != sealed {
+        Some(Promise::Deterministic)
+    } else if id != current {
+        Some(Promise::Stable)
+    } else {
+        None
+    }
 }
 
 /// The promise that a state breaks: what the last action broke, or what shows because nothing more will happen of itself.
 pub(crate) fn broken<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
-    if state.breach.is_some() || !is_at_rest(world, state) {
-        return state.breach;
-    }
-    broken_at_rest(world, state)
+    state.breach().or_else(|| if is_at_rest(world, state) { broken_at_rest(world, state) } else { None })
 }
 
 /// The promise that a state breaks in which nothing more will happen of itself.
@@ -173,14 +175,14 @@ pub(super) fn broken_at_rest<P: Participant + 'static>(world: &World<P>, state: 
 
 /// Whether an instance is alive and wants to take part.
 pub(super) fn takes_part<P: Participant + 'static>(world: &World<P>, state: &State, slot: u8) -> bool {
-    let (actor, facts) = world.actor_of(state, slot);
-    matches!(actor, Actor::Running(_)) && !matches!(facts.belief, Belief::Left | Belief::Failed(_))
+    let glance = world.glance(state, slot);
+    glance.life == Life::Running && glance.wishes
 }
 
 /// Whether nothing more will happen unless something goes wrong or arrives: every instance waits, each may look as often
 /// as it likes and finds nothing new, and no deadline is left.
 pub(super) fn is_at_rest<P: Participant + 'static>(world: &World<P>, state: &State) -> bool {
-    let calls = |slot: u8| world.glance(state, slot).calls;
+    let calls = |slot: u8| world.glance(state, slot).wants.is_call();
     if world.slots().any(calls) || world.is_clock_exhausted(state) {
         return false;
     }

@@ -25,7 +25,7 @@ use single_primary::call::{Call as ElectionCall, Handle, Mode, Name, Time};
 use single_primary::{Fold, InstanceId, Kind, RECORD_BYTES, Record};
 
 use crate::call::Call;
-use crate::explore::files::ContentsFacts;
+use crate::explore::files::ContentsGlance;
 use crate::explore::space::Space;
 use crate::explore::state::State;
 use crate::explore::world::World;
@@ -89,6 +89,9 @@ fn fold_of(journal: &[u8]) -> Fold {
     fold
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a record is short")]
+const RECORD: u32 = RECORD_BYTES as u32;
+
 /// Lets everyone read ahead in the journal, and puts it in order. All had done so before the last action.
 pub(super) fn level_readers<P: Participant + 'static>(
     world: &World<P>,
@@ -97,11 +100,11 @@ pub(super) fn level_readers<P: Participant + 'static>(
     acted: Option<u8>,
 ) {
     let Some(place) = world.journal_place(state) else { return };
-    let ContentsFacts { length, is_out_of_order, .. } = world.contents.entry(state.contents[place]).1;
+    let ContentsGlance { length, is_out_of_order } = world.contents.glance(state.contents[place]);
     let is_as_before = before.shape == state.shape && before.contents[place] == state.contents[place];
-    let is_new_to_all = !is_as_before && world.told_apart_by(before)[0] != Some(state.contents[place]);
+    let is_new_to_all = !is_as_before && world.journal(before) != Some(state.contents[place]);
     for slot in world.slots().filter(|slot| is_new_to_all || acted == Some(*slot)) {
-        if world.glance(state, slot).read_to.is_some_and(|read_to| read_to < *length) {
+        if world.glance(state, slot).read_to.is_some_and(|read_to| read_to < length) {
             world.read_ahead(state, slot, place);
         }
     }
@@ -110,8 +113,8 @@ pub(super) fn level_readers<P: Participant + 'static>(
     }
     let mut boundaries = 0_u64;
     for read_to in world.slots().filter_map(|slot| world.glance(state, slot).read_to) {
-        let record = u32::try_from(read_to / RECORD_BYTES as u64).unwrap_or(u32::MAX);
-        let Some(boundary) = 1_u64.checked_shl(record).filter(|_| read_to.is_multiple_of(RECORD_BYTES as u64)) else {
+        let boundary = 1_u64.checked_shl(read_to / RECORD).filter(|_| read_to.is_multiple_of(RECORD));
+        let Some(boundary) = boundary else {
             return;
         };
         boundaries |= boundary;

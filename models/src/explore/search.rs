@@ -1,8 +1,7 @@
 //! All states of a space, looked at for broken promises.
 //!
 //! The search goes breadth first, one layer after another, so that what it finds first is found by the fewest steps. All
-//! processors share a layer. A state is kept packed, and only until the next layer is known: what stays of it is its
-//! fingerprint. Where a promise is broken, a second search, which also keeps where each state came from, finds the way.
+//! processors share a layer. A state is kept only until the next layer is known: what stays of it is its fingerprint. Where a promise is broken, a second search, which also keeps where each state came from, finds the way.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +12,11 @@ use std::time::{Duration, Instant};
 use crate::end::End;
 use crate::explore::action::Action;
 use crate::explore::end::end_of;
+use crate::explore::fingerprint::Fingerprint;
 use crate::explore::promise::{self, Promise};
 use crate::explore::state::State;
 use crate::explore::termination::{self, Termination};
-use crate::explore::visited::{Candidate, Fingerprint, Visited, fingerprint};
+use crate::explore::visited::{Candidates, Visited};
 use crate::explore::world::World;
 use crate::participant::Participant;
 use crate::verdict::Verdict;
@@ -57,7 +57,7 @@ pub fn search<P: Participant + 'static>(make: impl Fn() -> World<P>, mut progres
     let started = Instant::now();
     let world = make();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let sweep = Sweep::new(&world, threads, false);
+    let sweep: Sweep<'_, P, ()> = Sweep::new(&world, threads);
     let Found { broken, complete, ends } = sweep.run(&mut progress);
     let mut outcome = Outcome {
         verdict: Verdict::Holds,
@@ -94,18 +94,22 @@ pub fn search<P: Participant + 'static>(make: impl Fn() -> World<P>, mut progres
 
 /// The shortest way to break a promise that can be broken: the same one in every run, by one thread on a fresh model.
 fn way_to<P: Participant + 'static>(world: &World<P>, promise: Promise) -> Option<Vec<Action>> {
-    let mut sweep = Sweep::new(world, 1, true);
+    let mut sweep: Sweep<'_, P, Fingerprint> = Sweep::new(world, 1);
     sweep.wanted = Some(promise);
     sweep.run(&mut |_| true);
-    let target = sweep.target.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let mut fingerprints = vec![sweep.target.lock().unwrap_or_else(PoisonError::into_inner).take()?];
+    while let Some(from) = sweep.visited.origin(fingerprints[fingerprints.len() - 1]).filter(|from| !from.is_nothing())
+    {
+        fingerprints.push(from);
+    }
     let mut state = world.initial();
     let mut way = Vec::new();
-    for next in sweep.visited.way_to(target).into_iter().skip(1) {
+    for next in fingerprints.into_iter().rev().skip(1) {
         let mut actions = Vec::new();
         world.possible(&state, &mut actions);
         let step = actions.into_iter().find_map(|action| {
             let after = world.after(&state, action)?;
-            (sweep.fingerprint(&after) == next).then_some((action, after))
+            (after.fingerprint() == next).then_some((action, after))
         });
         let (action, after) = step.expect("a state that was found was found from the one before it");
         way.push(action);
@@ -122,46 +126,61 @@ struct Found {
     ends: BTreeSet<End>,
 }
 
-/// One search through a model.
-struct Sweep<'a, P> {
+/// One search through a model. Of where a state came from it keeps an `O`.
+#[derive(Debug)]
+struct Sweep<'a, P, O> {
     world: &'a World<P>,
     threads: usize,
-    visited: Visited,
+    visited: Visited<O>,
     wanted: Option<Promise>,
-    /// The first state found that breaks the promise wanted, where the way there is looked for.
+    /// The first state found that breaks the promise wanted.
     target: Mutex<Option<Fingerprint>>,
-    keeps_way: bool,
     stop: AtomicBool,
+}
+
+/// What is kept of the state that another came from.
+trait Origin: Copy + Default + Send {
+    fn of(state: &State) -> Self;
+}
+
+impl Origin for () {
+    fn of(_: &State) {}
+}
+
+impl Origin for Fingerprint {
+    fn of(state: &State) -> Self {
+        state.fingerprint()
+    }
 }
 
 /// What is known of one layer, or of a part of it.
 #[derive(Debug, Default)]
 struct Layer {
-    /// The states of the next one, packed.
-    next: Vec<Vec<u8>>,
+    /// The states of the next one, in portions.
+    next: Vec<Vec<State>>,
     broken: BTreeSet<Promise>,
     ends: BTreeSet<End>,
 }
 
-impl<'a, P: Participant + 'static> Sweep<'a, P> {
-    fn new(world: &'a World<P>, threads: usize, keeps_way: bool) -> Self {
+impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
+    fn new(world: &'a World<P>, threads: usize) -> Self {
         Self {
             world,
             threads,
-            visited: Visited::new(keeps_way),
+            visited: Visited::default(),
             wanted: world.space().breaks,
             target: Mutex::default(),
-            keeps_way,
             stop: AtomicBool::new(false),
         }
     }
 
     fn run(&self, progress: &mut impl FnMut(u64) -> bool) -> Found {
         let mut found = Found { broken: Vec::new(), complete: true, ends: BTreeSet::new() };
-        let mut first = Vec::new();
-        self.world.pack(&self.world.initial(), &mut first);
-        self.visited.add(&[Candidate { state: fingerprint(&first), from: 0 }], |_| {});
-        let mut frontier = vec![first];
+        let first = self.world.initial();
+        let mut frontier = Vec::new();
+        let mut batch = Batch::default();
+        batch.push(&first, O::default(), |_| true);
+        batch.look_up(&self.visited, &mut frontier);
         let mut told = Instant::now();
         for depth in 0.. {
             if frontier.is_empty() {
@@ -197,7 +216,7 @@ impl<'a, P: Participant + 'static> Sweep<'a, P> {
     }
 
     /// Goes on from every state of a layer, by all threads.
-    fn layer(&self, frontier: Vec<Vec<u8>>, look_up: &mut impl FnMut()) -> Layer {
+    fn layer(&self, frontier: Vec<Vec<State>>, look_up: &mut impl FnMut()) -> Layer {
         let helpers = self.threads.min(frontier.len()) - 1;
         let portions = Mutex::new(frontier);
         thread::scope(|scope| {
@@ -213,24 +232,21 @@ impl<'a, P: Participant + 'static> Sweep<'a, P> {
         })
     }
 
-    fn go_on(&self, portions: &Mutex<Vec<Vec<u8>>>, look_up: &mut impl FnMut()) -> Layer {
+    fn go_on(&self, portions: &Mutex<Vec<Vec<State>>>, look_up: &mut impl FnMut()) -> Layer {
         let mut layer = Layer::default();
         let mut batch = Batch::default();
         let mut actions = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
             let Some(portion) = portions.lock().unwrap_or_else(PoisonError::into_inner).pop() else { break };
-            let mut rest = &portion[..];
-            while !rest.is_empty() {
-                let packed = rest;
-                let state = self.world.unpack(&mut rest);
-                let from = if self.keeps_way { fingerprint(&packed[..packed.len() - rest.len()]) } else { 0 };
-                self.judge(&state, from, &mut layer);
+            for state in &portion {
+                self.judge(state, &mut layer);
+                let origin = O::of(state);
                 actions.clear();
-                self.world.possible(&state, &mut actions);
-                for next in actions.iter().filter_map(|action| self.world.after(&state, *action)) {
-                    batch.push(self.world, &next, from);
+                self.world.possible(state, &mut actions);
+                for action in &actions {
+                    batch.push(state, origin, |next| self.world.go_on(state, *action, next));
                 }
-                if batch.candidates.len() >= BATCH {
+                if batch.states.len() >= BATCH {
                     batch.look_up(&self.visited, &mut layer.next);
                 }
             }
@@ -240,59 +256,60 @@ impl<'a, P: Participant + 'static> Sweep<'a, P> {
         layer
     }
 
-    fn judge(&self, state: &State, fingerprint: Fingerprint, layer: &mut Layer) {
-        let mut broken = state.breach;
+    fn judge(&self, state: &State, layer: &mut Layer) {
+        let mut broken = state.breach();
         if broken.is_none() && promise::is_at_rest(self.world, state) {
             layer.ends.insert(end_of(self.world, state));
             broken = promise::broken_at_rest(self.world, state);
         }
         layer.broken.extend(broken);
-        if self.keeps_way && broken.is_some() && broken == self.wanted {
-            self.target.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fingerprint);
+        if broken.is_some() && broken == self.wanted {
+            let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+            target.get_or_insert_with(|| state.fingerprint());
+        }
+    }
+}
+
+/// States that may be new.
+#[derive(Debug)]
+struct Batch<O> {
+    states: Vec<State>,
+    candidates: Candidates<O>,
+    are_new: Vec<bool>,
+}
+
+impl<O: Origin> Batch<O> {
+    /// Takes in what becomes of a copy of the state, if anything.
+    fn push(&mut self, state: &State, origin: O, change: impl FnOnce(&mut State) -> bool) {
+        let number = self.states.len();
+        let next = self.states.push_mut(*state);
+        if change(next) {
+            self.candidates.push(number, next.fingerprint(), origin);
+        } else {
+            self.states.pop();
         }
     }
 
-    fn fingerprint(&self, state: &State) -> Fingerprint {
-        let mut packed = Vec::new();
-        self.world.pack(state, &mut packed);
-        fingerprint(&packed)
-    }
-}
-
-/// States that may be new, packed one behind another.
-#[derive(Debug, Default)]
-struct Batch {
-    candidates: Vec<Candidate>,
-    bytes: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-impl Batch {
-    fn push<P: Participant + 'static>(&mut self, world: &World<P>, state: &State, from: Fingerprint) {
-        let start = self.bytes.len();
-        world.pack(state, &mut self.bytes);
-        self.candidates.push(Candidate { state: fingerprint(&self.bytes[start..]), from });
-        self.ends.push(self.bytes.len());
-    }
-
-    /// Hands on those that are new, in portions.
-    fn look_up(&mut self, visited: &Visited, next: &mut Vec<Vec<u8>>) {
-        let mut portion = Vec::new();
-        let mut count = 0;
-        visited.add(&self.candidates, |at| {
-            let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-            portion.extend_from_slice(&self.bytes[start..self.ends[at]]);
-            count += 1;
-            if count % PORTION == 0 {
-                next.push(std::mem::take(&mut portion));
+    /// Hands on those that are new, in portions. They stay in their order, so that what has happened alike is looked at one
+    /// soon after the other, while what comes of it is near the processor.
+    fn look_up(&mut self, visited: &Visited<O>, next: &mut Vec<Vec<State>>) {
+        self.are_new.clear();
+        self.are_new.resize(self.states.len(), false);
+        visited.add(&mut self.candidates, |number| self.are_new[number] = true);
+        let mut new = self.states.iter().zip(&self.are_new).filter(|(_, is_new)| **is_new).map(|(state, _)| *state);
+        loop {
+            let portion: Vec<State> = new.by_ref().take(PORTION).collect();
+            if portion.is_empty() {
+                break;
             }
-        });
-        if !portion.is_empty() {
             next.push(portion);
         }
-        self.candidates.clear();
-        self.bytes.clear();
-        self.ends.clear();
+        self.states.clear();
+    }
+}
+
+impl<O> Default for Batch<O> {
+    fn default() -> Self {
+        Self { states: Vec::new(), candidates: Candidates::default(), are_new: Vec::new() }
     }
 }

@@ -18,10 +18,11 @@ use petgraph::algo::{is_cyclic_directed, kosaraju_scc};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::explore::action::Action;
+use crate::explore::actor::Wants;
 use crate::explore::promise::{self, takes_part};
 use crate::explore::state::State;
 use crate::explore::world::World;
-use crate::participant::{Participant, Step};
+use crate::participant::Participant;
 
 /// What a search for endless runs came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(super) fn endless<P: Participant + 'static>(
 /// Whether no instance that is not primary ever goes back to what it was.
 fn no_instance_comes_back<P: Participant + 'static>(world: &World<P>) -> bool {
     let turns = world.turns.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_primary = |actor: u32| world.actors.entry(actor).1.primary.is_some();
+    let is_primary = |actor: u32| world.actors.glance(actor).primary.is_some();
     let turns = turns.iter().filter(|(from, to)| !is_primary(*from) && !is_primary(*to));
     !is_cyclic_directed(&DiGraph::<(), ()>::from_edges(turns))
 }
@@ -87,7 +88,7 @@ fn endless_by_states<P: Participant + 'static>(
     // Before the others are left out, so that the way there may lead through them.
     let predecessors: Vec<_> = graph.node_weights().map(|(_, from)| *from).collect();
     let without_primary = graph.filter_map(
-        |node, (state, _)| (!world.has_primary(state) && state.breach.is_none()).then_some((node, *state)),
+        |node, (state, _)| (!world.has_primary(state) && state.breach().is_none()).then_some((node, *state)),
         |_, action| action.goes_on_by_itself().then_some(*action),
     );
     let fair =
@@ -131,8 +132,7 @@ fn is_endless<P: Participant + 'static>(
                 world.possible(&graph[*node].1, &mut actions);
                 !actions.iter().any(|action| matches!(action, Action::Go(at) | Action::Over(at) if *at == slot))
             });
-            let has_ended =
-                component.iter().all(|node| matches!(world.actor_of(&graph[*node].1, slot).1.step, Step::Ended));
+            let has_ended = component.iter().all(|node| world.glance(&graph[*node].1, slot).wants == Wants::Nothing);
             has_turn || is_held_up || has_ended
         })
         && component.iter().all(|node| promise::broken(world, &graph[*node].1).is_none())

@@ -6,10 +6,9 @@ use single_primary::call::{Call as ElectionCall, Failure, Handle, Reply as Elect
 
 use crate::call::{Call, Reply};
 use crate::explore::action::{Action, Identity};
-use crate::explore::actor::{Actor, event_of};
-use crate::explore::effect::{Effect, Kind, halves, key};
-use crate::explore::files::{ContentsFacts, Spot, TOUCHED_MAX, Touches, touches};
-use crate::explore::intern::Key;
+use crate::explore::actor::{Actor, ActorFacts, Glance, Life, Wants, event_of};
+use crate::explore::effect::{Effect, Key, Kind, halves};
+use crate::explore::files::{Places, TOUCHED_MAX, Touches, touches};
 use crate::explore::space::Timing;
 use crate::explore::state::State;
 use crate::explore::world::World;
@@ -23,27 +22,28 @@ impl<P: Participant + 'static> World<P> {
     /// What comes of an action; `None` where nothing changes.
     pub fn after(&self, state: &State, action: Action) -> Option<State> {
         let mut next = *state;
+        self.go_on(state, action, &mut next).then_some(next)
+    }
+
+    /// Makes of a copy of the state what comes of an action, and says whether that changes anything.
+    pub(super) fn go_on(&self, state: &State, action: Action, next: &mut State) -> bool {
         match action {
-            Action::Go(slot) => self.go(&mut next, slot, state.clock, Fate::Normal),
-            Action::Over(slot) => {
-                let Step::Wait(Wait::Change(Some(deadline)) | Wait::Until(deadline)) =
-                    self.actor_of(state, slot).1.step
-                else {
-                    return None;
-                };
-                self.go(&mut next, slot, deadline, Fate::Normal);
-            }
+            Action::Go(slot) => self.go(next, slot, state.clock(), Fate::Normal),
+            Action::Over(slot) => match self.deadline(state, slot) {
+                Some(deadline) => self.go(next, slot, deadline, Fate::Normal),
+                None => return false,
+            },
             Action::Fail(slot) => {
                 next.errors += 1;
-                self.go(&mut next, slot, state.clock, Fate::Fail(EIO));
+                self.go(next, slot, state.clock(), Fate::Fail(EIO));
             }
             Action::Short(slot) => {
                 next.errors += 1;
                 let Step::Call(Call::Election(ElectionCall::Append { bytes, .. })) = &self.actor_of(state, slot).1.step
                 else {
-                    return None;
+                    return false;
                 };
-                self.go(&mut next, slot, state.clock, Fate::Short(bytes.len() / 2));
+                self.go(next, slot, state.clock(), Fate::Short(bytes.len() / 2));
             }
             Action::Deliver(slot, event) => {
                 next.actors[usize::from(slot)] = self.tell(state.actors[usize::from(slot)], Told::Event(event));
@@ -56,99 +56,103 @@ impl<P: Participant + 'static> World<P> {
                 next.crashes += 1;
                 for other in self.slots() {
                     if other == slot || self.space().per_process > 1 && self.are_one_process(state, slot, other) {
-                        self.die(&mut next, other);
+                        self.die(next, other);
                     }
                 }
             }
             Action::Start(slot, identity) => {
                 next.restarts += 1;
-                self.begin(&mut next, slot, identity);
+                self.begin(next, slot, identity);
             }
-            Action::Tick => {
-                next.moves += 1;
-                next.clock = self.next_deadline(state)?;
-            }
+            Action::Tick => match self.next_deadline(state) {
+                Some(deadline) => {
+                    next.moves += 1;
+                    next.set_clock(deadline);
+                }
+                None => return false,
+            },
             Action::Jump => {
-                let Timing::Shared { jump, .. } = self.space().timing else { return None };
+                let Timing::Shared { jump, .. } = self.space().timing else { return false };
                 next.jumped = true;
-                next.clock = next.clock.after(jump);
+                next.set_clock(next.clock().after(jump));
             }
-        }
-        if next == *state {
-            return None;
         }
         if self.space().reduce {
-            reduction::level_readers(self, state, &mut next, action.slot());
-            if next == *state {
-                return None;
-            }
+            reduction::level_readers(self, state, next, action.slot());
         }
-        promise::judge(self, state, action, &mut next);
-        Some(next)
+        if next == state {
+            return false;
+        }
+        promise::judge(self, state, action, next);
+        true
     }
 
     /// The instance goes on at a moment: ends its wait, if it is in one, and makes the call that it wants then.
     fn go(&self, state: &mut State, slot: u8, now: Time, fate: Fate) {
         let at = usize::from(slot);
         let start = state.actors[at];
-        let awake = match self.actors.entry(start).1.step {
-            Step::Wait(_) => self.tell(start, Told::Awake(now)),
-            _ => start,
-        };
-        let (actor, facts) = self.actors.entry(awake);
-        let (Actor::Running(running), Step::Call(call)) = (actor, &facts.step) else {
+        let is_call = self.actors.glance(start).wants.is_call();
+        let awake = if is_call { start } else { self.tell(start, Told::Awake(now)) };
+        let Glance { wants: Wants::Call { .. }, touches, .. } = self.actors.glance(awake) else {
             state.actors[at] = awake;
             return;
         };
-        let shape = self.shape_of(state);
-        let mut room = [Spot::default(); TOUCHED_MAX];
-        let spots = facts.touches.spots(shape, &mut room);
+        let places = self.places(state.shape, touches);
         let kind = match fate {
             Fate::Normal => Kind::Go,
             Fate::Fail(_) => Kind::Fail,
             Fate::Short(_) => Kind::Short,
         };
-        let key = key(kind, slot, start, now, state, &facts.touches, spots);
-        let effect = self.effects.recall(&key, || {
-            let mut view = self.view(state, shape, &facts.touches, spots);
-            let mut running = (**running).clone();
-            let reply = perform(&mut view, &mut caller(slot, &mut running.files, running.process, now), call, fate);
-            if self.space().reduce
-                && let (Call::Election(ElectionCall::Append { handle: Handle::JOURNAL, .. }), Fate::Normal) =
-                    (call, fate)
-                && let Some(journal) = running.files.get(Handle::JOURNAL)
-            {
-                view.inodes.with(journal.inode, |inode| reduction::canonicalize(&mut inode.bytes));
-            }
-            running.participant.reply(reply, now);
-            if self.space().reduce
-                && let Call::Election(
-                    ElectionCall::Append { handle: Handle::JOURNAL, .. }
-                    | ElectionCall::Read { handle: Handle::JOURNAL, .. },
-                ) = call
-                && let Some(journal) = running.files.get(Handle::JOURNAL)
-            {
-                view.inodes.with(journal.inode, |inode| running.participant.read_ahead(&inode.bytes));
-            }
-            let actor = if running.participant.next() == Step::Ended && running.files == Files::default() {
-                Actor::Ended(running.participant.belief())
-            } else {
-                Actor::Running(Box::new(running))
-            };
-            let effect = self.effect(self.actor(actor), shape, &facts.touches, spots, view);
-            if fate == Fate::Normal && (effect.actor != start || self.changes_files(&effect, state, spots)) {
+        let key = Key::of(kind, slot, start, now, state, &places);
+        let effect = self.effects.recall(key.numbers(), || {
+            let effect = self.call(state, slot, (awake, touches), now, fate);
+            if fate == Fate::Normal && (effect.actor != start || self.changes_files(&effect, state, &places)) {
                 self.took_turn(start, effect.actor);
             }
             effect
         });
         state.actors[at] = effect.actor;
-        self.apply(state, &effect, spots);
+        self.apply(state, &effect, &places);
+    }
+
+    /// What comes of the call of an instance, which depends on what has that number.
+    fn call(&self, state: &State, slot: u8, (actor, touches): (u32, u32), now: Time, fate: Fate) -> Effect {
+        let (Actor::Running(running), ActorFacts { step: Step::Call(call), .. }) = self.actors.entry(actor) else {
+            unreachable!("only who takes part makes calls");
+        };
+        let (shape, touches) = (self.shape_of(state), self.touches.value(touches));
+        let spots = touches.spots(shape);
+        let mut view = self.view(state, shape, touches, &spots);
+        let mut running = (**running).clone();
+        let reply = perform(&mut view, &mut caller(slot, &mut running.files, running.process, now), call, fate);
+        if self.space().reduce
+            && let (Call::Election(ElectionCall::Append { handle: Handle::JOURNAL, .. }), Fate::Normal) = (call, fate)
+            && let Some(journal) = running.files.get(Handle::JOURNAL)
+        {
+            view.inodes.with(journal.inode, |inode| reduction::canonicalize(&mut inode.bytes));
+        }
+        running.participant.reply(reply, now);
+        if self.space().reduce
+            && let Call::Election(
+                ElectionCall::Append { handle: Handle::JOURNAL, .. }
+                | ElectionCall::Read { handle: Handle::JOURNAL, .. },
+            ) = call
+            && let Some(journal) = running.files.get(Handle::JOURNAL)
+        {
+            view.inodes.with(journal.inode, |inode| running.participant.read_ahead(&inode.bytes));
+        }
+        let actor = if running.participant.next() == Step::Ended && running.files == Files::default() {
+            Actor::Ended(running.participant.belief())
+        } else {
+            Actor::Running(Box::new(running))
+        };
+        self.effect(self.actor(actor), shape, touches, &spots, view)
     }
 
     /// The instance reads ahead in the journal, which has that place.
     pub(super) fn read_ahead(&self, state: &mut State, slot: u8, place: usize) {
         let [actor, journal] = [state.actors[usize::from(slot)], state.contents[place]];
-        state.actors[usize::from(slot)] = self.ahead.recall(&Key::of([actor, journal]), || {
+        state.actors[usize::from(slot)] = self.ahead.recall(&[actor, journal], || {
             let Actor::Running(running) = self.actors.value(actor) else { return actor };
             let mut running = (**running).clone();
             running.participant.read_ahead(&self.contents.value(journal).bytes);
@@ -164,10 +168,10 @@ impl<P: Participant + 'static> World<P> {
     pub(super) fn put_in_order(&self, state: &mut State, place: usize, boundaries: u64) {
         let journal = state.contents[place];
         let [low, high] = halves(boundaries);
-        state.contents[place] = self.in_order.recall(&Key::of([journal, low, high]), || {
+        state.contents[place] = self.in_order.recall(&[journal, low, high], || {
             let contents = self.contents.value(journal);
             reduction::in_order(&contents.bytes, boundaries)
-                .map_or(journal, |bytes| self.contents.number(contents.with(bytes), ContentsFacts::of))
+                .map_or(journal, |bytes| self.contents(contents.with(bytes)))
         });
     }
 
@@ -175,59 +179,69 @@ impl<P: Participant + 'static> World<P> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner).insert((from, to));
     }
 
-    fn changes_files(&self, effect: &Effect, state: &State, spots: &[Spot]) -> bool {
+    fn changes_files(&self, effect: &Effect, state: &State, places: &Places) -> bool {
         let mut after = *state;
-        self.apply(&mut after, effect, spots);
+        self.apply(&mut after, effect, places);
         !after.has_same_files(state)
     }
 
     fn die(&self, state: &mut State, slot: u8) {
         let at = usize::from(slot);
-        let (actor, facts) = self.actor_of(state, slot);
-        let Actor::Running(running) = actor else {
-            state.actors[at] = self.actor(Actor::Dead);
+        let Glance { life: Life::Running, process, opened, .. } = self.glance(state, slot) else {
+            state.actors[at] = self.dead();
             return;
         };
-        let shape = self.shape_of(state);
-        let mut room = [Spot::default(); TOUCHED_MAX];
-        let spots = facts.death.spots(shape, &mut room);
-        if self.die_among_names(state, slot, facts.opened, running.process, spots) {
+        let touches = self.opened.glance(opened);
+        let places = self.places(state.shape, touches);
+        if self.die_among_names(state, slot, (opened, process), &places) {
             return;
         }
-        let key = key(Kind::Die, slot, state.actors[at], state.clock, state, &facts.death, spots);
-        let effect = self.effects.recall(&key, || {
-            let mut view = self.view(state, shape, &facts.death, spots);
-            view.processes.alive.remove(&running.process);
-            let mut files = running.files.clone();
-            exit(&mut view, &mut caller(slot, &mut files, running.process, state.clock));
-            self.effect(self.actor(Actor::Dead), shape, &facts.death, spots, view)
+        let key = Key::of(Kind::Die, slot, state.actors[at], state.clock(), state, &places);
+        let effect = self.effects.recall(key.numbers(), || {
+            let (shape, touches) = (self.shape_of(state), self.touches.value(touches));
+            let spots = touches.spots(shape);
+            let mut view = self.view(state, shape, touches, &spots);
+            view.processes.alive.remove(&process);
+            let mut files = self.opened.value(opened).clone();
+            exit(&mut view, &mut caller(slot, &mut files, process, state.clock()));
+            self.effect(self.dead(), shape, touches, &spots, view)
         });
         state.actors[at] = effect.actor;
-        self.apply(state, &effect, spots);
+        self.apply(state, &effect, &places);
     }
 
     /// The instance dies, unless that frees an inode: while each has a name, what becomes of it depends on nothing but what
     /// holds that one.
-    fn die_among_names(&self, state: &mut State, slot: u8, opened: u32, process: u32, spots: &[Spot]) -> bool {
-        let mut released = [0; TOUCHED_MAX];
-        for (after, spot) in released.iter_mut().zip(spots) {
-            let Some(place) = spot.place else { return false };
-            let [low, high] = halves(spot.number);
-            let key = Key::of([u32::from(slot), opened, process, low, high, state.holders[place]]);
-            let without = self.released.recall(&key, || {
-                let mut inode = self.holders.value(state.holders[place]).clone();
+    fn die_among_names(&self, state: &mut State, slot: u8, (opened, process): (u32, u32), places: &Places) -> bool {
+        // What is open says which inodes these are.
+        let mut key = [0; 3 + TOUCHED_MAX];
+        key[..3].copy_from_slice(&[u32::from(slot), process, opened]);
+        let mut end = 3;
+        for place in places.all() {
+            let Some(place) = place else { return false };
+            key[end] = state.holders[place];
+            end += 1;
+        }
+        let released = self.released.recall(&key[..end], || {
+            let mut released = [0; TOUCHED_MAX];
+            let death = Touches::of_death(self.opened.value(opened));
+            for (after, spot) in released.iter_mut().zip(death.spots(self.shape_of(state))) {
+                let mut inode = self.holders.value(state.holders[spot.place?]).clone();
                 for (handle, _) in self.opened.value(opened).open().filter(|(_, file)| file.inode == spot.number) {
                     inode.close(Description { instance: slot, handle }, process);
                 }
-                (!inode.is_free()).then(|| self.holders.number(inode, |_| ()))
-            });
-            let Some(without) = without else { return false };
-            *after = without;
-        }
-        for (after, place) in released.iter().zip(spots.iter().filter_map(|spot| spot.place)) {
+                if inode.is_free() {
+                    return None;
+                }
+                *after = self.holders.number(inode, |_| ((), ()));
+            }
+            Some(released)
+        });
+        let Some(released) = released else { return false };
+        for (after, place) in released.iter().zip(places.all().flatten()) {
             state.holders[place] = *after;
         }
-        state.shape = self.bereft.recall(&Key::of([state.shape, process]), || {
+        state.shape = self.bereft.recall(&[state.shape, process], || {
             let mut shape = self.shape_of(state).clone();
             shape.processes.alive.remove(&process);
             self.shape(shape)
@@ -243,9 +257,9 @@ impl<P: Participant + 'static> World<P> {
             Identity::IdOf(earlier) => u32::from(earlier) << 2 | 1,
             Identity::ProcessOf(earlier) => u32::from(earlier) << 2 | 2,
         };
-        let touches = Touches::of_start();
-        let key = key(Kind::Begin, slot, code, Time::default(), state, &touches, &[]);
-        let effect = self.effects.recall(&key, || {
+        let places = self.places(state.shape, self.touches(Touches::of_start()));
+        let key = Key::of(Kind::Begin, slot, code, Time::default(), state, &places);
+        let effect = self.effects.recall(key.numbers(), || {
             let (id, process) = match identity {
                 Identity::Fresh => (self.space().id(own), self.space().process(own)),
                 Identity::IdOf(earlier) => (self.space().id(usize::from(earlier)), self.space().process(own)),
@@ -257,22 +271,22 @@ impl<P: Participant + 'static> World<P> {
             Effect::of_start(actor, self.shape(shape))
         });
         state.actors[own] = effect.actor;
-        self.apply(state, &effect, &[]);
+        self.apply(state, &effect, &places);
     }
 
     /// The system call that an action is, with its reply, and the moment that the instance is told.
     pub fn call_of(&self, state: &State, action: Action) -> (Option<(Call, Reply)>, Time) {
         let step = action.slot().map(|slot| &self.actor_of(state, slot).1.step);
         let (fate, now) = match (action, step) {
-            (Action::Go(_), _) => (Fate::Normal, state.clock),
+            (Action::Go(_), _) => (Fate::Normal, state.clock()),
             (Action::Over(_), Some(Step::Wait(Wait::Change(Some(deadline)) | Wait::Until(deadline)))) => {
                 (Fate::Normal, *deadline)
             }
-            (Action::Fail(_), _) => (Fate::Fail(EIO), state.clock),
+            (Action::Fail(_), _) => (Fate::Fail(EIO), state.clock()),
             (Action::Short(_), Some(Step::Call(Call::Election(ElectionCall::Append { bytes, .. })))) => {
-                (Fate::Short(bytes.len() / 2), state.clock)
+                (Fate::Short(bytes.len() / 2), state.clock())
             }
-            _ => return (None, state.clock),
+            _ => return (None, state.clock()),
         };
         let call = action.slot().and_then(|slot| {
             let Actor::Running(running) = self.actor_of(state, slot).0 else { return None };
@@ -283,8 +297,7 @@ impl<P: Participant + 'static> World<P> {
             let Step::Call(call) = running.participant.next() else { return None };
             let shape = self.shape_of(state);
             let touches = touches(&running.files, &call);
-            let mut room = [Spot::default(); TOUCHED_MAX];
-            let mut view = self.view(state, shape, &touches, touches.spots(shape, &mut room));
+            let mut view = self.view(state, shape, &touches, &touches.spots(shape));
             let reply = perform(&mut view, &mut caller(slot, &mut running.files, running.process, now), &call, fate);
             Some((call, reply))
         });
@@ -298,7 +311,7 @@ impl<P: Participant + 'static> World<P> {
             Told::Leave => (2, 0, Time::default()),
         };
         let [low, high] = halves(now.as_micros());
-        self.told.recall(&Key::of([kind, actor, what, low, high]), || {
+        self.told.recall(&[kind, actor, what, low, high], || {
             let Actor::Running(running) = self.actors.value(actor) else { return actor };
             let mut running = (**running).clone();
             match told {
@@ -307,7 +320,7 @@ impl<P: Participant + 'static> World<P> {
                 Told::Leave => running.participant.leave(),
             }
             let after = self.actor(Actor::Running(Box::new(running)));
-            let calls = matches!(self.actors.entry(after).1.step, Step::Call(_));
+            let calls = self.actors.glance(after).wants.is_call();
             if matches!(told, Told::Awake(_)) && !calls && after != actor {
                 self.took_turn(actor, after);
             }

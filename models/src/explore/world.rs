@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use single_primary::InstanceId;
 use single_primary::call::{Handle, Time};
 
-use crate::explore::actor::{Actor, ActorFacts, Glance, Running};
-use crate::explore::effect::{Change, Effect};
-use crate::explore::files::{Contents, ContentsFacts, Shape, ShapeFacts, parts, whole};
+use crate::explore::actor::{Actor, ActorFacts, Glance, Running, describe};
+use crate::explore::effect::{Change, Changes, Effect};
+use crate::explore::files::{
+    Contents, ContentsFacts, ContentsGlance, Places, Shape, ShapeGlance, TOUCHED_MAX, Touches, parts, whole,
+};
 use crate::explore::intern::{Interner, Memory};
 use crate::explore::oracle::{Entries, History};
+use crate::explore::promise::Promise;
 use crate::explore::space::{Space, Timing};
-use crate::explore::state::{INODES_MAX, SLOTS_MAX, State};
+use crate::explore::state::{SLOTS_MAX, State};
 use crate::kernel::{Directory, Files, Inode};
 use crate::participant::{Belief, Participant, Step, Wait};
 
@@ -26,29 +29,32 @@ const EVENTS_MAX: u8 = 8;
 pub struct World<P> {
     space: Space,
     start: Box<dyn Fn(InstanceId) -> P + Send + Sync>,
-    pub(super) actors: Interner<Actor<P>, ActorFacts>,
-    /// What is asked about an instance at every step, by its number.
-    glances: boxcar::Vec<Glance>,
+    pub(super) actors: Interner<Actor<P>, ActorFacts, Glance>,
     dead: OnceLock<u32>,
-    pub(super) shapes: Interner<Shape, ShapeFacts>,
-    /// What each instance can have open.
-    pub(super) opened: Interner<Files, ()>,
-    pub(super) holders: Interner<Inode, ()>,
-    pub(super) contents: Interner<Contents, ContentsFacts>,
+    pub(super) shapes: Interner<Shape, (), ShapeGlance>,
+    /// What each instance can have open, with the number of what the outcome of its death depends on.
+    pub(super) opened: Interner<Files, (), u32>,
+    /// What the outcome of a call or a death can depend on.
+    pub(super) touches: Interner<Touches>,
+    places: Memory<Places>,
+    pub(super) holders: Interner<Inode>,
+    pub(super) contents: Interner<Contents, ContentsFacts, ContentsGlance>,
     /// What becomes of an instance that is told something.
     pub(super) told: Memory<u32>,
     /// What becomes of an instance that reads ahead in the journal.
     pub(super) ahead: Memory<u32>,
     /// What becomes of a journal that is put in order.
     pub(super) in_order: Memory<u32>,
-    /// What is left of an inode's holders once an instance with these files open is dead; nothing, where that frees it.
-    pub(super) released: Memory<Option<u32>>,
+    /// What is left of the inodes' holders once an instance with these files open is dead; nothing, where that frees one.
+    pub(super) released: Memory<Option<[u32; TOUCHED_MAX]>>,
     /// The names and processes without one process.
     pub(super) bereft: Memory<u32>,
+    /// What an independent reader of the journal objects to a primary.
+    pub(super) disagreements: Memory<Option<Promise>>,
     /// What a call, a death and a start change.
     pub(super) effects: Memory<Effect>,
-    /// Changes of several inodes at once.
-    pub(super) changes: boxcar::Vec<Vec<Change>>,
+    /// What becomes of the inodes, and of the only one that changes.
+    pub(super) changes: Interner<Changes, (), Option<Change>>,
     /// From what to what an instance went on by itself, wherever it did.
     pub(super) turns: Mutex<BTreeSet<(u32, u32)>>,
 }
@@ -74,10 +80,11 @@ impl<P: Participant + 'static> World<P> {
             space,
             start: Box::new(start),
             actors: Interner::default(),
-            glances: boxcar::Vec::new(),
             dead: OnceLock::new(),
             shapes: Interner::default(),
             opened: Interner::default(),
+            touches: Interner::default(),
+            places: Memory::default(),
             holders: Interner::default(),
             contents: Interner::default(),
             told: Memory::default(),
@@ -85,8 +92,9 @@ impl<P: Participant + 'static> World<P> {
             in_order: Memory::default(),
             released: Memory::default(),
             bereft: Memory::default(),
+            disagreements: Memory::default(),
             effects: Memory::default(),
-            changes: boxcar::Vec::new(),
+            changes: Interner::default(),
             turns: Mutex::default(),
         }
     }
@@ -98,14 +106,8 @@ impl<P: Participant + 'static> World<P> {
 
     /// The situation in which no instance has done anything yet.
     pub fn initial(&self) -> State {
-        let mut shape = Shape::default();
-        let (mut holders, mut contents) = ([0; INODES_MAX], [0; INODES_MAX]);
-        if self.space.directory {
-            shape.directory.exists = true;
-            shape.inodes.push(Directory::INODE);
-            (holders[0], contents[0]) = self.inode(Inode::new(true, Time::default()));
-        }
         let mut actors = [0; SLOTS_MAX];
+        let mut shape = Shape::default();
         for (slot, actor) in actors.iter_mut().enumerate().take(self.space.slots()) {
             *actor = self.actor(if slot < self.space.ids.len() {
                 shape.processes.alive.insert(self.space.process(slot));
@@ -114,31 +116,14 @@ impl<P: Participant + 'static> World<P> {
                 Actor::Absent
             });
         }
-        State {
-            actors,
-            shape: self.shape(shape),
-            holders,
-            contents,
-            clock: Time::default(),
-            moves: 0,
-            jumped: false,
-            crashes: 0,
-            restarts: 0,
-            errors: 0,
-            leaves: 0,
-            term: 0,
-            breach: None,
+        if !self.space.directory {
+            return State::initial(actors, self.shape(shape));
         }
-    }
-
-    /// Appends what tells the state apart from all others of this model.
-    pub(super) fn pack(&self, state: &State, bytes: &mut Vec<u8>) {
-        state.pack(self.space.slots(), self.shape_of(state).inodes.len(), bytes);
-    }
-
-    /// Takes a packed state off the front.
-    pub(super) fn unpack(&self, bytes: &mut &[u8]) -> State {
-        State::unpack(bytes, self.space.slots(), |shape| self.shapes.value(shape).inodes.len())
+        shape.directory.exists = true;
+        shape.inodes.push(Directory::INODE);
+        let mut state = State::initial(actors, self.shape(shape));
+        (state.holders[0], state.contents[0]) = self.inode(Inode::new(true, Time::default()));
+        state
     }
 
     /// The numbers of the slots.
@@ -171,20 +156,29 @@ impl<P: Participant + 'static> World<P> {
 
     /// What an independent reader makes of the journal, if there is one.
     pub fn history(&self, state: &State) -> Option<&History> {
-        let at = self.shapes.entry(state.shape).1.journal?;
-        let (contents, facts) = self.contents.entry(state.contents[at]);
+        let (contents, facts) = self.contents.entry(self.journal(state)?);
         Some(facts.history(contents))
+    }
+
+    /// The number of what is in the journal, if there is one.
+    pub(super) fn journal(&self, state: &State) -> Option<u32> {
+        self.journal_place(state).map(|place| state.contents[place])
     }
 
     /// Where in the state the journal is.
     pub(super) fn journal_place(&self, state: &State) -> Option<usize> {
-        self.shapes.entry(state.shape).1.journal
+        self.shapes.glance(state.shape).journal()
     }
 
     /// The contents of the journal and of the logs, by their numbers.
     pub(super) fn told_apart_by(&self, state: &State) -> [Option<u32>; 3] {
-        let ShapeFacts { journal, log, log_before } = self.shapes.entry(state.shape).1;
-        [journal, log, log_before].map(|at| at.map(|at| state.contents[at]))
+        self.shapes.glance(state.shape).told_apart.map(|at| at.map(|at| state.contents[usize::from(at)]))
+    }
+
+    /// Whether the contents of the journal and of the logs are the same in both.
+    pub(super) fn is_told_apart_by_nothing(&self, one: &State, other: &State) -> bool {
+        one.shape == other.shape && one.contents == other.contents
+            || self.told_apart_by(one) == self.told_apart_by(other)
     }
 
     /// What an independent reader makes of realtime.log and of the one before it.
@@ -198,9 +192,9 @@ impl<P: Participant + 'static> World<P> {
 
     /// The one before realtime.log, and realtime.log.
     pub(super) fn logs(&self, state: &State) -> [Option<&Entries>; 2] {
-        let ShapeFacts { log, log_before, .. } = self.shapes.entry(state.shape).1;
-        [log_before, log].map(|at| {
-            let (contents, facts) = self.contents.entry(state.contents[(*at)?]);
+        let [_, log, log_before] = self.told_apart_by(state);
+        [log_before, log].map(|contents| {
+            let (contents, facts) = self.contents.entry(contents?);
             Some(facts.entries(contents))
         })
     }
@@ -219,7 +213,7 @@ impl<P: Participant + 'static> World<P> {
 
     /// The clock, where there is one for all.
     pub fn clock(&self, state: &State) -> Time {
-        state.clock
+        state.clock()
     }
 
     /// Whether the clock could move further than the space lets it.
@@ -248,12 +242,17 @@ impl<P: Participant + 'static> World<P> {
     }
 
     pub(super) fn next_deadline(&self, state: &State) -> Option<Time> {
-        let deadlines = self.slots().filter_map(|slot| match self.actor_of(state, slot).1.step {
+        let deadlines = self.slots().filter_map(|slot| self.deadline(state, slot));
+        deadlines.filter(|deadline| *deadline > state.clock()).min()
+    }
+
+    /// When the wait of the instance of a slot is over, if it has a deadline.
+    pub(super) fn deadline(&self, state: &State, slot: u8) -> Option<Time> {
+        match self.actor_of(state, slot).1.step {
             Step::Wait(Wait::Change(deadline)) => deadline,
             Step::Wait(Wait::Until(deadline)) => Some(deadline),
             _ => None,
-        });
-        deadlines.filter(|deadline| *deadline > state.clock).min()
+        }
     }
 
     pub(super) fn running(&self, id: InstanceId, process: u32) -> Actor<P> {
@@ -266,21 +265,27 @@ impl<P: Participant + 'static> World<P> {
     }
 
     pub(super) fn actor(&self, actor: Actor<P>) -> u32 {
-        self.actors.number(actor, |actor| {
-            let opened = match actor {
-                Actor::Running(running) => running.files.clone(),
-                Actor::Absent | Actor::Ended(_) | Actor::Dead => Files::default(),
-            };
-            let facts = ActorFacts::of(actor, &self.space, self.opened.number(opened, |_| ()));
-            // Instances are numbered one at a time, so that each has the same number there.
-            self.glances.push(Glance::of(&facts));
-            facts
-        })
+        self.actors.number(actor, |actor| describe(actor, self))
+    }
+
+    /// The number of what an instance has open.
+    pub(super) fn opened(&self, files: Files) -> u32 {
+        self.opened.number(files, |files| ((), self.touches(Touches::of_death(files))))
+    }
+
+    /// The number of what the outcome of a call depends on.
+    pub(super) fn touches(&self, touches: Touches) -> u32 {
+        self.touches.number(touches, |_| ((), ()))
+    }
+
+    /// Where in a state of a shape the inodes are that something depends on.
+    pub(super) fn places(&self, shape: u32, touches: u32) -> Places {
+        self.places.recall(&[shape, touches], || self.touches.value(touches).places(self.shapes.value(shape)))
     }
 
     /// What is asked about the instance of a slot at every step.
     pub(super) fn glance(&self, state: &State, slot: u8) -> Glance {
-        self.glances[state.actors[usize::from(slot)] as usize]
+        self.actors.glance(state.actors[usize::from(slot)])
     }
 
     /// The number of an instance whose process is dead.
@@ -289,13 +294,17 @@ impl<P: Participant + 'static> World<P> {
     }
 
     pub(super) fn shape(&self, shape: Shape) -> u32 {
-        self.shapes.number(shape, ShapeFacts::of)
+        self.shapes.number(shape, |shape| ((), ShapeGlance::of(shape)))
     }
 
     /// The numbers of both parts of an inode.
     pub(super) fn inode(&self, inode: Inode) -> (u32, u32) {
         let (holders, contents) = parts(inode);
-        (self.holders.number(holders, |_| ()), self.contents.number(contents, ContentsFacts::of))
+        (self.holders.number(holders, |_| ((), ())), self.contents(contents))
+    }
+
+    pub(super) fn contents(&self, contents: Contents) -> u32 {
+        self.contents.number(contents, |contents| (ContentsFacts::default(), ContentsGlance::of(contents)))
     }
 
     pub(super) fn shape_of(&self, state: &State) -> &Shape {
