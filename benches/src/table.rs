@@ -88,7 +88,7 @@ pub fn markdown(summary: &Summary) -> String {
     for (ratio, row) in summary.ratios.iter().zip(rows(summary)) {
         if is_told(&ratio.key) {
             let Row { subject, contestant, statistic, figure, floor, ratio: times, goal } = row;
-            let subject = if contestant == "election" { subject } else { format!("{subject} by {contestant}") };
+            let subject = if matches!(contestant.as_str(), "election" | "journal") { subject } else { format!("{subject} by {contestant}") };
             let command = format!("ci/bench.sh --quick {}", ratio.key.subject);
             let _ = writeln!(text, "| {subject}, {statistic} | {figure} | {floor} | {times} | {goal} | `{command}` |");
         }
@@ -101,7 +101,7 @@ pub fn markdown(summary: &Summary) -> String {
 fn is_told(key: &Key) -> bool {
     let of_election = Key { contestant: "election".into(), ..key.clone() };
     let is_beside = matches!(key.contestant.as_str(), "election" | "calls" | "wait");
-    key.subject == "join/living" || is_beside && Goal::of(&of_election).is_some()
+    key.subject == "join/living" || Goal::of(key).is_some() || is_beside && Goal::of(&of_election).is_some()
 }
 
 /// What has moved since an earlier run.

@@ -19,7 +19,8 @@ pub(crate) type Held = Vec<OwnedFd>;
 /// A record's bytes, already encoded.
 pub(crate) type Bytes = [u8; RECORD_BYTES];
 
-/// What a join claims and writes: of the same length as an election's.
+/// What a join claims and writes: of the same length as an election's, and another one each time, because a name that the
+/// file system has just seen costs it less.
 pub(crate) struct Seat {
     pub(crate) id: InstanceId,
     pub(crate) name: String,

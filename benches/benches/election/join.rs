@@ -24,8 +24,8 @@ pub(crate) fn measure(criterion: &mut Criterion) {
 
 fn fresh(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("join/fresh");
-    let seat = floor::Seat::new();
     let floor = || {
+        let seat = floor::Seat::new();
         let scratch = scratch::directory();
         let directory = scratch.path().join("election");
         let (took, joined) = timed(|| floor::join_fresh(&directory, &seat.name, &seat.record));
@@ -43,13 +43,13 @@ fn fresh(criterion: &mut Criterion) {
 
 fn leftover(criterion: &mut Criterion, records: usize) {
     let mut group = criterion.benchmark_group("join/leftover");
-    let seat = floor::Seat::new();
     let prepare = || {
         let scratch = scratch::directory();
         journal::leftover(scratch.path(), records);
         scratch
     };
     let floor = || {
+        let seat = floor::Seat::new();
         let scratch = prepare();
         let (took, joined) = timed(|| floor::join_leftover(scratch.path(), &seat.name, &seat.record));
         assert_eq!(joined.expect("the calls succeed").1, 2 * RECORD_BYTES);
@@ -76,8 +76,8 @@ fn living(criterion: &mut Criterion, records: usize) {
         journal::restore(scratch.path(), records, &rival);
         assert!(primary.is_primary());
     };
-    let seat = floor::Seat::new();
     let reader = |look: Look| {
+        let seat = floor::Seat::new();
         prepare();
         let (took, joined) = timed(|| floor::join_living(scratch.path(), &seat.name, &rival, &seat.record, look));
         assert_eq!(joined.expect("the calls succeed").1, size + RECORD_BYTES);

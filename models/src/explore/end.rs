@@ -13,7 +13,6 @@ pub(super) fn end_of<P: Participant + 'static>(world: &World<P>, state: &State) 
         (Actor::Dead, _) => Some(None),
         (Actor::Running(_) | Actor::Ended(_), facts) => Some(Some(&facts.belief)),
     });
-    let ids: Vec<String> = world.slots().map(|slot| world.space().id(usize::from(slot)).to_string()).collect();
     let changes = world.history(state).map_or(&[][..], |history| &history.changes);
-    End::new(changes, &ids, beliefs)
+    End::new(changes, world.ids(), beliefs)
 }

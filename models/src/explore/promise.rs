@@ -151,11 +151,19 @@ fn disagreement_with<P: Participant + 'static>(world: &World<P>, state: &State, 
 
 /// The promise that a state breaks: what the last action broke, or what shows because nothing more will happen of itself.
 pub(crate) fn broken<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
-    state.breach().or_else(|| if is_at_rest(world, state) { broken_at_rest(world, state) } else { None })
+    state.breach().or_else(|| {
+        let mut actions = Vec::new();
+        world.possible(state, &mut actions);
+        if is_at_rest(world, state, &actions) { broken_at_rest(world, state, &actions) } else { None }
+    })
 }
 
-/// The promise that a state breaks in which nothing more will happen of itself.
-pub(super) fn broken_at_rest<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
+/// The promise that a state breaks in which nothing more will happen of itself, of all that can.
+pub(super) fn broken_at_rest<P: Participant + 'static>(
+    world: &World<P>,
+    state: &State,
+    possible: &[Action],
+) -> Option<Promise> {
     if !world.has_primary(state) {
         let someone = world.slots().any(|slot| takes_part(world, state, slot));
         return someone.then_some(Promise::Someone);
@@ -163,9 +171,7 @@ pub(super) fn broken_at_rest<P: Participant + 'static>(world: &World<P>, state: 
     if world.space().events == 0 || !world.space().is_of_journal() {
         return None;
     }
-    let mut actions = Vec::new();
-    world.possible(state, &mut actions);
-    if actions.iter().any(|action| matches!(action, Action::Deliver(..))) {
+    if possible.iter().any(|action| matches!(action, Action::Deliver(..))) {
         return None;
     }
     let entries = world.entries(state);
@@ -180,13 +186,12 @@ pub(super) fn takes_part<P: Participant + 'static>(world: &World<P>, state: &Sta
 }
 
 /// Whether nothing more will happen unless something goes wrong or arrives: every instance waits, each may look as often
-/// as it likes and finds nothing new, and no deadline is left.
-pub(super) fn is_at_rest<P: Participant + 'static>(world: &World<P>, state: &State) -> bool {
+/// as it likes and finds nothing new, and no deadline is left. `possible` is all that can happen.
+pub(super) fn is_at_rest<P: Participant + 'static>(world: &World<P>, state: &State, possible: &[Action]) -> bool {
     let calls = |slot: u8| world.glance(state, slot).wants.is_call();
     if world.slots().any(calls) || world.is_clock_exhausted(state) {
         return false;
     }
-    let mut actions = Vec::new();
-    world.possible(state, &mut actions);
-    !actions.into_iter().filter(|action| action.goes_on_by_itself()).any(|action| world.after(state, action).is_some())
+    let mut going_on = possible.iter().filter(|action| action.goes_on_by_itself());
+    !going_on.any(|action| world.after(state, *action).is_some())
 }

@@ -44,7 +44,7 @@ pub struct Outcome {
 const PORTION: usize = 256;
 
 /// How many candidates are looked up at once.
-const BATCH: usize = 2048;
+const BATCH: usize = 1024;
 
 /// How often the progress is told.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -239,10 +239,10 @@ impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
         while !self.stop.load(Ordering::Relaxed) {
             let Some(portion) = portions.lock().unwrap_or_else(PoisonError::into_inner).pop() else { break };
             for state in &portion {
-                self.judge(state, &mut layer);
-                let origin = O::of(state);
                 actions.clear();
                 self.world.possible(state, &mut actions);
+                self.judge(state, &actions, &mut layer);
+                let origin = O::of(state);
                 for action in &actions {
                     batch.push(state, origin, |next| self.world.go_on(state, *action, next));
                 }
@@ -256,11 +256,11 @@ impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
         layer
     }
 
-    fn judge(&self, state: &State, layer: &mut Layer) {
+    fn judge(&self, state: &State, possible: &[Action], layer: &mut Layer) {
         let mut broken = state.breach();
-        if broken.is_none() && promise::is_at_rest(self.world, state) {
+        if broken.is_none() && promise::is_at_rest(self.world, state, possible) {
             layer.ends.insert(end_of(self.world, state));
-            broken = promise::broken_at_rest(self.world, state);
+            broken = promise::broken_at_rest(self.world, state, possible);
         }
         layer.broken.extend(broken);
         if broken.is_some() && broken == self.wanted {
@@ -296,13 +296,15 @@ impl<O: Origin> Batch<O> {
         self.are_new.clear();
         self.are_new.resize(self.states.len(), false);
         visited.add(&mut self.candidates, |number| self.are_new[number] = true);
-        let mut new = self.states.iter().zip(&self.are_new).filter(|(_, is_new)| **is_new).map(|(state, _)| *state);
-        loop {
-            let portion: Vec<State> = new.by_ref().take(PORTION).collect();
-            if portion.is_empty() {
-                break;
+        for (state, _) in self.states.iter().zip(&self.are_new).filter(|(_, is_new)| **is_new) {
+            match next.last_mut() {
+                Some(portion) if portion.len() < PORTION => portion.push(*state),
+                _ => {
+                    let mut portion = Vec::with_capacity(PORTION);
+                    portion.push(*state);
+                    next.push(portion);
+                }
             }
-            next.push(portion);
         }
         self.states.clear();
     }

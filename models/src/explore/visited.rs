@@ -21,7 +21,7 @@ pub(super) struct Candidates<O>([Vec<Candidate<O>>; SHARDS]);
 /// Its number among the candidates, what stands for it, and where it came from.
 type Candidate<O> = (usize, Fingerprint, O);
 
-const SHARDS: usize = 64;
+const SHARDS: usize = 16;
 
 impl<O: Copy + Default> Visited<O> {
     /// How many states there are in it.

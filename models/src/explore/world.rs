@@ -28,6 +28,8 @@ const EVENTS_MAX: u8 = 8;
 /// The model of one [`Space`].
 pub struct World<P> {
     space: Space,
+    /// The IDs of the slots.
+    ids: Vec<String>,
     start: Box<dyn Fn(InstanceId) -> P + Send + Sync>,
     pub(super) actors: Interner<Actor<P>, ActorFacts, Glance>,
     dead: OnceLock<u32>,
@@ -77,6 +79,7 @@ impl<P: Participant + 'static> World<P> {
             "a rotation with each entry leaves room for two events"
         );
         Self {
+            ids: (0..space.slots()).map(|slot| space.id(slot).to_string()).collect(),
             space,
             start: Box::new(start),
             actors: Interner::default(),
@@ -102,6 +105,11 @@ impl<P: Participant + 'static> World<P> {
     /// What may happen in it.
     pub fn space(&self) -> &Space {
         &self.space
+    }
+
+    /// The ID of each slot, unless an earlier one's is taken.
+    pub(super) fn ids(&self) -> &[String] {
+        &self.ids
     }
 
     /// The situation in which no instance has done anything yet.
