@@ -35,9 +35,9 @@ impl<V: Copy + Default> Table<V> {
         self.insert_within(fingerprint, value)
     }
 
-    /// Grows before three quarters are full.
+    /// Grows before three fifths are full.
     pub(super) fn make_room(&mut self, more: usize) {
-        let needed = (self.used + more) * 4 / 3 + 1;
+        let needed = (self.used + more) * 5 / 3 + 1;
         if needed <= self.places.len() {
             return;
         }
