@@ -88,7 +88,11 @@ pub fn markdown(summary: &Summary) -> String {
     for (ratio, row) in summary.ratios.iter().zip(rows(summary)) {
         if is_told(&ratio.key) {
             let Row { subject, contestant, statistic, figure, floor, ratio: times, goal } = row;
-            let subject = if matches!(contestant.as_str(), "election" | "journal") { subject } else { format!("{subject} by {contestant}") };
+            let subject = if matches!(contestant.as_str(), "election" | "journal") {
+                subject
+            } else {
+                format!("{subject} by {contestant}")
+            };
             let command = format!("ci/bench.sh --quick {}", ratio.key.subject);
             let _ = writeln!(text, "| {subject}, {statistic} | {figure} | {floor} | {times} | {goal} | `{command}` |");
         }

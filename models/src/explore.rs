@@ -12,6 +12,7 @@ mod effect;
 mod end;
 mod files;
 mod fingerprint;
+mod frontier;
 mod intern;
 pub mod oracle;
 pub mod plan;

@@ -13,6 +13,7 @@ use crate::end::End;
 use crate::explore::action::Action;
 use crate::explore::end::end_of;
 use crate::explore::fingerprint::Fingerprint;
+use crate::explore::frontier::Frontier;
 use crate::explore::promise::{self, Promise};
 use crate::explore::state::State;
 use crate::explore::termination::{self, Termination};
@@ -39,9 +40,6 @@ pub struct Outcome {
     /// How long it took.
     pub elapsed: Duration,
 }
-
-/// How many states are handed to a thread at once.
-const PORTION: usize = 256;
 
 /// How many candidates are looked up at once.
 const BATCH: usize = 1024;
@@ -156,8 +154,8 @@ impl Origin for Fingerprint {
 /// What is known of one layer, or of a part of it.
 #[derive(Debug, Default)]
 struct Layer {
-    /// The states of the next one, in portions.
-    next: Vec<Vec<State>>,
+    /// The states of the next one.
+    next: Frontier,
     broken: BTreeSet<Promise>,
     ends: BTreeSet<End>,
 }
@@ -177,10 +175,11 @@ impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
     fn run(&self, progress: &mut impl FnMut(u64) -> bool) -> Found {
         let mut found = Found { broken: Vec::new(), complete: true, ends: BTreeSet::new() };
         let first = self.world.initial();
-        let mut frontier = Vec::new();
+        let mut first_layer = Frontier::default();
         let mut batch = Batch::default();
         batch.push(&first, O::default(), |_| true);
-        batch.look_up(&self.visited, &mut frontier);
+        batch.look_up(self.world, &self.visited, &mut first_layer);
+        let mut frontier = first_layer.into_states();
         let mut told = Instant::now();
         for depth in 0.. {
             if frontier.is_empty() {
@@ -210,7 +209,7 @@ impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
                 found.complete = false;
                 break;
             }
-            frontier = layer.next;
+            frontier = layer.next.into_states();
         }
         found
     }
@@ -224,7 +223,7 @@ impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
             let mut layer = self.go_on(&portions, look_up);
             for helper in helpers {
                 let part = helper.join().expect("no thread of a search panics");
-                layer.next.extend(part.next);
+                layer.next.append(part.next);
                 layer.broken.extend(part.broken);
                 layer.ends.extend(part.ends);
             }
@@ -247,12 +246,12 @@ impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
                     batch.push(state, origin, |next| self.world.go_on(state, *action, next));
                 }
                 if batch.states.len() >= BATCH {
-                    batch.look_up(&self.visited, &mut layer.next);
+                    batch.look_up(self.world, &self.visited, &mut layer.next);
                 }
             }
             look_up();
         }
-        batch.look_up(&self.visited, &mut layer.next);
+        batch.look_up(self.world, &self.visited, &mut layer.next);
         layer
     }
 
@@ -290,21 +289,13 @@ impl<O: Origin> Batch<O> {
         }
     }
 
-    /// Hands on those that are new, in portions. They stay in their order, so that what has happened alike is looked at one
-    /// soon after the other, while what comes of it is near the processor.
-    fn look_up(&mut self, visited: &Visited<O>, next: &mut Vec<Vec<State>>) {
+    /// Hands on those that are new.
+    fn look_up<P: Participant + 'static>(&mut self, world: &World<P>, visited: &Visited<O>, next: &mut Frontier) {
         self.are_new.clear();
         self.are_new.resize(self.states.len(), false);
         visited.add(&mut self.candidates, |number| self.are_new[number] = true);
         for (state, _) in self.states.iter().zip(&self.are_new).filter(|(_, is_new)| **is_new) {
-            match next.last_mut() {
-                Some(portion) if portion.len() < PORTION => portion.push(*state),
-                _ => {
-                    let mut portion = Vec::with_capacity(PORTION);
-                    portion.push(*state);
-                    next.push(portion);
-                }
-            }
+            next.push(state, world.journal(state).unwrap_or_default());
         }
         self.states.clear();
     }
