@@ -78,9 +78,9 @@ pub(super) fn in_order(journal: &[u8], boundaries: u64) -> Option<Vec<u8>> {
             start = end;
         }
     }
-    let as_before =
-        Fold::default().read(journal) == journal.len() && fold_of(journal) == fold_of(ordered.as_flattened());
-    (as_before && ordered != records).then(|| [ordered.as_flattened(), torn].concat())
+    let is_as_before =
+        || Fold::default().read(journal) == journal.len() && fold_of(journal) == fold_of(ordered.as_flattened());
+    (ordered != records && is_as_before()).then(|| [ordered.as_flattened(), torn].concat())
 }
 
 fn fold_of(journal: &[u8]) -> Fold {
