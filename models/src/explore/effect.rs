@@ -10,7 +10,7 @@ use crate::explore::world::World;
 use crate::kernel::Inode;
 use crate::participant::Participant;
 
-/// What a call does. Of no number there stays what there was.
+/// What a call does. Where no number is given, there stays what there was.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Effect {
     pub(super) actor: u32,
@@ -182,6 +182,7 @@ impl Key {
         let Needs { holders, contents, .. } = places.needs;
         for part in [holders.then_some(&state.holders), contents.then_some(&state.contents)].into_iter().flatten() {
             for place in places.all() {
+                // No number is zero.
                 key.push(place.map_or(0, |place| part[place]));
             }
         }

@@ -79,7 +79,7 @@ pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, 
     let primary = |state: &State, slot: u8| world.glance(state, slot).primary;
     let newcomer = changed.filter_map(|slot| primary(after, slot).filter(|_| primary(before, slot).is_none())).max();
     // What neither a belief nor the contents of a file have changed was judged before.
-    if newcomer.is_none() && world.is_told_apart_by_nothing(before, after) {
+    if newcomer.is_none() && world.has_same_journal_and_logs(before, after) {
         return;
     }
     let primaries = world.slots().filter(|slot| primary(after, *slot).is_some()).count();

@@ -1,7 +1,8 @@
 //! All states of a space, looked at for broken promises.
 //!
 //! The search goes breadth first, one layer after another, so that what it finds first is found by the fewest steps. All
-//! processors share a layer. A state is kept only until the next layer is known: what stays of it is its fingerprint. Where a promise is broken, a second search, which also keeps where each state came from, finds the way.
+//! processors share a layer. A state is kept only until the next layer is known: what stays of it is its fingerprint. Where
+//! a promise is broken, a second search, which also keeps where each state came from, finds the way.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -90,3 +90,27 @@ impl<V: Copy + Default> Default for Table<V> {
         Self { places: vec![Place::default(); PLACES_MIN], used: 0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn a_table_holds_what_a_map_holds_that_keeps_the_first() {
+        let mut table = Table::default();
+        let mut map = HashMap::new();
+        // Each comes twice, the second time with another value.
+        let numbers = (0..5000_u32).chain(0..5000).zip(0_u32..);
+        for (number, value) in numbers {
+            let is_new = table.insert(Fingerprint::of(&number.to_le_bytes()), value);
+            assert_eq!(is_new, !map.contains_key(&number), "{number}");
+            map.entry(number).or_insert(value);
+        }
+        assert_eq!(table.count(), map.len());
+        for number in 0..10_000_u32 {
+            assert_eq!(table.get(Fingerprint::of(&number.to_le_bytes())), map.get(&number).copied(), "{number}");
+        }
+    }
+}

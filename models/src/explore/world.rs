@@ -28,7 +28,7 @@ const EVENTS_MAX: u8 = 8;
 /// The model of one [`Space`].
 pub struct World<P> {
     space: Space,
-    /// The IDs of the slots.
+    /// The IDs of the slots, which every run's end is told by.
     ids: Vec<String>,
     start: Box<dyn Fn(InstanceId) -> P + Send + Sync>,
     pub(super) actors: Interner<Actor<P>, ActorFacts, Glance>,
@@ -184,7 +184,7 @@ impl<P: Participant + 'static> World<P> {
     }
 
     /// Whether the contents of the journal and of the logs are the same in both.
-    pub(super) fn is_told_apart_by_nothing(&self, one: &State, other: &State) -> bool {
+    pub(super) fn has_same_journal_and_logs(&self, one: &State, other: &State) -> bool {
         one.shape == other.shape && one.contents == other.contents
             || self.told_apart_by(one) == self.told_apart_by(other)
     }
