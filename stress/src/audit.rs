@@ -1,5 +1,7 @@
 //! `stress audit`: how many entries each event has in a log that is there already.
 
+#[cfg(test)]
+mod arbitrary;
 mod batch;
 mod floor;
 mod key;

@@ -218,7 +218,7 @@ impl Batch {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::ordinary::tests::{line, path};
+    use super::super::arbitrary::{line, path};
     use super::*;
 
     proptest! {
