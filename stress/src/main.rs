@@ -14,6 +14,8 @@ mod describe;
 mod distribution;
 mod disturbance;
 mod exit;
+#[allow(dead_code, reason = "the engine that it drives uses it")]
+mod explore;
 mod export;
 mod failover;
 mod fault;
