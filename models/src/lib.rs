@@ -3,13 +3,13 @@
 
 pub mod call;
 pub mod end;
-#[cfg(feature = "checkers")]
-pub mod explore;
 pub mod export;
 pub mod kernel;
 pub mod participant;
 pub mod real;
 pub mod script;
+#[cfg(feature = "checkers")]
+pub mod states;
 #[cfg(feature = "checkers")]
 pub mod story;
 #[cfg(feature = "checkers")]

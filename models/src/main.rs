@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
-use models::explore::plan::plan;
-use models::explore::{self, Space};
 use models::export::{Export, Unwritable};
+use models::states::plan::plan;
+use models::states::{self, Space};
 use models::story::{Story, page};
 use models::threads::{self, loom, shuttle};
 use models::verdict::{Report, Verdict};
@@ -291,9 +291,9 @@ fn check_one(
     let mut saved = None;
     let report = match checker {
         Checker::Exhaustive | Checker::All => {
-            let bounds = explore::Bounds { registrants, crashes: options.crashes, restarts: options.restarts };
+            let bounds = states::Bounds { registrants, crashes: options.crashes, restarts: options.restarts };
             let parts: Vec<Space> = plan(protocol, bounds.registrants, bounds.crashes, bounds.restarts);
-            explore::check(protocol, bounds, |space, states| {
+            states::check(protocol, bounds, |space, states| {
                 let number = parts.iter().position(|part| part.about == space.about).unwrap_or_default() + 1;
                 goes_on(&format!("part {number} of {}, {}", parts.len(), space.about), states)
             })

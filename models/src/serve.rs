@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use models::explore::{self, Space};
+use models::states::{self, Space};
 use models::story::Explorer;
 use models::zoo::Protocol;
 use stateright::Model as _;
@@ -26,7 +26,7 @@ pub(crate) fn serve(
         .and_then(|listener| listener.local_addr())
         .with_context(|| format!("listening on {address}; choose another --address"))?;
     eprintln!("{space}\nopen http://{address} in a browser; Ctrl-C ends it");
-    let explorer = Explorer(Arc::new(explore::check::world(space)));
+    let explorer = Explorer(Arc::new(states::check::model(space)));
     // It returns only where it fails.
     let served = catch_unwind(AssertUnwindSafe(|| drop(explorer.checker().serve(address))));
     Err(anyhow!(

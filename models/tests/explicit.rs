@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use models::call::Reply;
-use models::explore::check::world;
-use models::explore::plan::{plan, used_process_ids};
-use models::explore::{Action, Bounds, Checked, Identity, Promise, Space, State, World, check, search};
 use models::kernel::{Caller, Directory, Fate, Files, Inode, Memory, exit, perform};
 use models::participant::{Belief, Participant, Step, Wait};
+use models::states::check::model;
+use models::states::plan::{plan, used_process_ids};
+use models::states::{Action, Bounds, Checked, Identity, Model, Promise, Space, State, check, search};
 use models::story::Story;
 use models::threads::{Bounds as ThreadBounds, loom, shuttle};
 use models::verdict::Verdict;
@@ -49,7 +49,7 @@ fn the_journal_holds_in_every_space_of_three() {
 fn the_numbers_of_states_are_known() {
     let race = |registrants, crashes| Space { crashes, ..Space::race(journal(), registrants) };
     let counted = [race(1, 1), race(2, 0), race(2, 2), race(3, 0)].map(|space| {
-        let outcome = search(|| world(space.clone()), |_| true);
+        let outcome = search(|| model(space.clone()), |_| true);
         (space.ids.len(), space.crashes, outcome.states)
     });
     insta::assert_debug_snapshot!(counted);
@@ -79,22 +79,22 @@ fn leaving_out_what_nobody_can_tell_apart_leaves_out_no_outcome() {
 
 /// Everything that a run can come to: what each instance believes, who is primary of which term, and what is in the log.
 fn ends(space: &Space) -> (BTreeSet<String>, usize) {
-    let world = world(space.clone());
+    let model = model(space.clone());
     let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut found = std::collections::HashSet::from([world.initial()]);
-    let mut queue = vec![world.initial()];
+    let mut found = std::collections::HashSet::from([model.initial()]);
+    let mut queue = vec![model.initial()];
     let mut ends = BTreeSet::new();
     while let Some(state) = queue.pop() {
         let mut actions = Vec::new();
-        world.possible(&state, &mut actions);
-        let next: Vec<State> = actions.iter().filter_map(|action| world.after(&state, *action)).collect();
+        model.possible(&state, &mut actions);
+        let next: Vec<State> = actions.iter().filter_map(|action| model.after(&state, *action)).collect();
         let goes_on = actions
             .iter()
-            .any(|action| matches!(action, Action::Go(_) | Action::Over(_)) && world.after(&state, *action).is_some());
+            .any(|action| matches!(action, Action::Go(_) | Action::Over(_)) && model.after(&state, *action).is_some());
         if !goes_on {
-            let beliefs: Vec<_> = world.slots().map(|slot| world.belief_of(&state, slot).clone()).collect();
-            let terms = world.history(&state).map(|history| (history.terms.clone(), history.primary.clone()));
-            ends.insert(format!("{beliefs:?} {terms:?} {:?} {:?}", world.entries(&state), state.breach()));
+            let beliefs: Vec<_> = model.slots().map(|slot| model.belief_of(&state, slot).clone()).collect();
+            let terms = model.history(&state).map(|history| (history.terms.clone(), history.primary.clone()));
+            ends.insert(format!("{beliefs:?} {terms:?} {:?} {:?}", model.entries(&state), state.breach()));
         }
         queue.extend(next.into_iter().filter(|next| found.insert(*next)));
     }
@@ -110,10 +110,10 @@ fn the_checkers_of_stateright_see_the_same_states() {
         Space { errors: 1, leaves: 1, ..Space::race(journal(), 2) },
         Space::race(journal(), 3),
     ] {
-        let outcome = search(|| world(space.clone()), |_| true);
-        let breadth_first = Checked(world(space.clone()).into()).checker().spawn_bfs().join();
+        let outcome = search(|| model(space.clone()), |_| true);
+        let breadth_first = Checked(model(space.clone()).into()).checker().spawn_bfs().join();
         assert_eq!(outcome.states, breadth_first.unique_state_count() as u64, "{space}");
-        let depth_first = Checked(world(space.clone()).into()).checker().spawn_dfs().join();
+        let depth_first = Checked(model(space.clone()).into()).checker().spawn_dfs().join();
         assert_eq!(outcome.states, depth_first.unique_state_count() as u64, "{space}");
     }
 }
@@ -127,40 +127,40 @@ fn a_call_replies_as_it_does_where_all_files_are_whole() {
         Space { leaves: 1, ..Space::race(zoo::find("mkdir-mtime").expect("it is in the zoo"), 2) },
     ] {
         let space = Space { reduce: false, ..space };
-        let world = world(space.clone());
+        let model = model(space.clone());
         for seed in 0..200 {
-            follow_at_random(&world, seed);
+            follow_at_random(&model, seed);
         }
     }
 }
 
 /// Goes on at random, and makes every call a second time on plain memory.
-fn follow_at_random(world: &World<models::zoo::AnyParticipant>, seed: u64) {
+fn follow_at_random(model: &Model<models::zoo::AnyParticipant>, seed: u64) {
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut memory = Memory::default();
-    memory.directory.exists = world.space().directory;
-    if world.space().directory {
+    memory.directory.exists = model.space().directory;
+    if model.space().directory {
         memory.inodes.insert(Directory::INODE, Inode::new(true, Time::default()));
     }
-    memory.processes.alive = (0..world.space().ids.len()).map(|slot| world.space().process(slot)).collect();
-    let mut files = vec![Files::default(); world.space().slots()];
-    let mut state = world.initial();
+    memory.processes.alive = (0..model.space().ids.len()).map(|slot| model.space().process(slot)).collect();
+    let mut files = vec![Files::default(); model.space().slots()];
+    let mut state = model.initial();
     loop {
         let mut actions = Vec::new();
-        world.possible(&state, &mut actions);
+        model.possible(&state, &mut actions);
         if actions.is_empty() {
             return;
         }
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let action = actions[usize::try_from(random >> 33).expect("31 bits") % actions.len()];
         let Some(slot) = action.slot() else {
-            let Some(next) = world.after(&state, action) else { return };
+            let Some(next) = model.after(&state, action) else { return };
             state = next;
             continue;
         };
         let own = usize::from(slot);
-        let process = world.space().process(own);
-        let (call, now) = world.call_of(&state, action);
+        let process = model.space().process(own);
+        let (call, now) = model.call_of(&state, action);
         let mut caller = Caller { instance: slot, process, files: &mut files[own], now };
         if let Some((call, reply)) = call {
             let fate = match action {
@@ -172,7 +172,7 @@ fn follow_at_random(world: &World<models::zoo::AnyParticipant>, seed: u64) {
                 _ => Fate::Normal,
             };
             let expected = perform(&mut memory, &mut caller, &call, fate);
-            assert_eq!(reply, expected, "{call:?} in {}", world.space());
+            assert_eq!(reply, expected, "{call:?} in {}", model.space());
         }
         match action {
             Action::Crash(_) => {
@@ -185,7 +185,7 @@ fn follow_at_random(world: &World<models::zoo::AnyParticipant>, seed: u64) {
             _ => {}
         }
         // A look that finds nothing new changes nothing: the run has come to its end.
-        let Some(next) = world.after(&state, action) else { return };
+        let Some(next) = model.after(&state, action) else { return };
         state = next;
     }
 }
@@ -195,7 +195,7 @@ fn every_broken_protocol_breaks_the_promise_that_its_row_names() {
     for protocol in PROTOCOLS.iter().filter(|protocol| protocol.broken_by.is_some()) {
         for space in plan(protocol, 4, 4, 1) {
             let wanted = space.breaks.expect("a broken protocol has something to show");
-            let outcome = search(|| world(space.clone()), |_| true);
+            let outcome = search(|| model(space.clone()), |_| true);
             let (promise, path) = outcome.counterexample.expect("it is broken");
             assert_eq!(promise, wanted, "{}: {}", protocol.name, space.about);
             let fewest = outcome.broken.iter().find(|(broken, _)| *broken == wanted).map(|(_, steps)| *steps);
@@ -208,7 +208,7 @@ fn every_broken_protocol_breaks_the_promise_that_its_row_names() {
 fn a_process_id_that_is_used_again_breaks_the_pid_file() {
     let space = used_process_ids(zoo::find("pid-file").expect("it is in the zoo"));
     assert_eq!(space.per_process, 1);
-    let outcome = search(|| world(space.clone()), |_| true);
+    let outcome = search(|| model(space.clone()), |_| true);
     let (promise, path) = outcome.counterexample.expect("it is broken");
     assert_eq!(promise, Promise::SinglePrimary);
     assert!(path.iter().any(|action| matches!(action, Action::Start(_, Identity::ProcessOf(_)))), "{path:?}");
@@ -231,7 +231,7 @@ fn what_shuttle_and_loom_come_to_is_among_what_the_exhaustive_check_finds() {
 #[test]
 fn a_search_that_is_stopped_is_inconclusive() {
     let space = Space { crashes: 3, ..Space::race(journal(), 3) };
-    let outcome = search(|| world(space.clone()), |_| false);
+    let outcome = search(|| model(space.clone()), |_| false);
     assert_eq!((outcome.verdict, outcome.complete), (Verdict::Inconclusive, false));
 }
 
@@ -281,7 +281,7 @@ fn a_wait_that_nobody_ends_and_a_run_without_end_are_found() {
     for wrong in [Wrong::Stuck, Wrong::Endless(false)] {
         let make = || {
             let wrong = wrong.clone();
-            World::new(space.clone(), move |_| wrong.clone())
+            Model::new(space.clone(), move |_| wrong.clone())
         };
         let outcome = search(make, |_| true);
         assert_eq!(outcome.counterexample.map(|(promise, _)| promise), Some(Promise::Someone), "{wrong:?}");
@@ -292,6 +292,6 @@ fn a_wait_that_nobody_ends_and_a_run_without_end_are_found() {
 fn a_window_of_zero_and_one_of_an_hour_hold_alike() {
     for window in [Duration::ZERO, Duration::from_hours(1)] {
         let space = Space { window, crashes: 1, ..Space::race(journal(), 2) };
-        assert_eq!(search(|| world(space.clone()), |_| true).verdict, Verdict::Holds);
+        assert_eq!(search(|| model(space.clone()), |_| true).verdict, Verdict::Holds);
     }
 }

@@ -1,8 +1,8 @@
 //! What people and machines are told of a counterexample.
 #![cfg(feature = "checkers")]
 
-use models::explore::check::tell;
-use models::explore::{Action, Bounds, Space, check};
+use models::states::check::tell;
+use models::states::{Action, Bounds, Space, check};
 use models::story::Story;
 use models::verdict::Report;
 use models::zoo;

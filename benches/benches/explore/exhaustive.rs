@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use models::explore::check::world;
-use models::explore::{Space, search};
+use models::states::check::model;
+use models::states::{Space, search};
 use models::verdict::Verdict;
 use models::zoo;
 use stateright::{Checker, Model, Property};
@@ -19,7 +19,7 @@ pub(crate) fn measure(criterion: &mut Criterion) {
 fn journal() -> (Duration, u64) {
     let protocol = zoo::find("journal").expect("the journal is in the zoo");
     let space = Space { crashes: 4, ..Space::race(protocol, 4) };
-    let outcome = search(|| world(space.clone()), |_| true);
+    let outcome = search(|| model(space.clone()), |_| true);
     assert!(outcome.verdict == Verdict::Holds && outcome.complete, "{outcome:?}");
     (outcome.elapsed, outcome.states)
 }

@@ -5,28 +5,28 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use single_primary::call::{Handle, Name};
-use stateright::{Model, Property};
+use stateright::Property;
 
-use crate::explore::promise;
-use crate::explore::{Action, Actor, State, World, event_of};
 use crate::participant::{Step, Wait};
+use crate::states::promise;
+use crate::states::{Action, Actor, Model, State, event_of};
 use crate::story::phrase;
 use crate::zoo::AnyParticipant;
 
 /// A model to walk through.
 #[derive(Clone, Debug)]
-pub struct Explorer(pub Arc<World<AnyParticipant>>);
+pub struct Explorer(pub Arc<Model<AnyParticipant>>);
 
 /// A state that can say what it is.
 #[derive(Clone)]
 pub struct Situation {
-    world: Arc<World<AnyParticipant>>,
+    model: Arc<Model<AnyParticipant>>,
     state: State,
 }
 
 impl Explorer {
     fn situation(&self, state: State) -> Situation {
-        Situation { world: self.0.clone(), state }
+        Situation { model: self.0.clone(), state }
     }
 
     /// What the files behind the journal's handles are called.
@@ -42,7 +42,7 @@ impl Explorer {
     }
 }
 
-impl Model for Explorer {
+impl stateright::Model for Explorer {
     type State = Situation;
     type Action = Action;
 
@@ -94,9 +94,9 @@ impl Model for Explorer {
 
 impl fmt::Debug for Situation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { world, state } = self;
-        for slot in world.slots() {
-            let (actor, facts) = world.actor_of(state, slot);
+        let Self { model, state } = self;
+        for slot in model.slots() {
+            let (actor, facts) = model.actor_of(state, slot);
             let next = match (actor, &facts.step) {
                 (Actor::Absent, _) => "not started".to_owned(),
                 (Actor::Dead, _) => "dead".to_owned(),
@@ -111,11 +111,11 @@ impl fmt::Debug for Situation {
                     format!("{}, {next}", phrase::belief(&facts.belief))
                 }
             };
-            writeln!(formatter, "{}: {next}", world.space().id(usize::from(slot)))?;
+            writeln!(formatter, "{}: {next}", model.space().id(usize::from(slot)))?;
         }
-        for (name, inode) in world.files(state) {
+        for (name, inode) in model.files(state) {
             let holders = inode.locks().map(|(description, mode)| {
-                format!("{mode:?} lock: {}", world.space().id(usize::from(description.instance)))
+                format!("{mode:?} lock: {}", model.space().id(usize::from(description.instance)))
             });
             let holders: Vec<_> = holders.collect();
             let locks = if holders.is_empty() { String::new() } else { format!(" ({})", holders.join(", ")) };
@@ -124,7 +124,7 @@ impl fmt::Debug for Situation {
                 writeln!(formatter, "  {line}")?;
             }
         }
-        if let Some(promise) = promise::broken(world, state) {
+        if let Some(promise) = promise::broken(model, state) {
             writeln!(formatter, "\n{promise}: {}", promise.broken())?;
         }
         Ok(())

@@ -8,8 +8,8 @@ use single_primary::kernel::Kernel;
 use single_primary::{Election, Error, Event, InstanceId, LogOptions};
 
 use crate::end::End;
-use crate::explore::oracle;
 use crate::participant::{Belief, Participant, Step, Wait};
+use crate::states::oracle;
 use crate::threads::bounds::{Bounds, Fault};
 use crate::threads::engine::Engine;
 use crate::threads::kernel::{Beliefs, DIRECTORY, Local, ThreadKernel, WINDOW, own_next_word};

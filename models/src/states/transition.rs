@@ -5,20 +5,20 @@ use std::sync::PoisonError;
 use single_primary::call::{Call as ElectionCall, Failure, Handle, Reply as ElectionReply, Time};
 
 use crate::call::{Call, Reply};
-use crate::explore::action::{Action, Identity};
-use crate::explore::actor::{Actor, ActorFacts, Glance, Life, Wants, event_of};
-use crate::explore::effect::{Effect, Key, Kind, halves};
-use crate::explore::files::{Places, TOUCHED_MAX, Touches, touches};
-use crate::explore::space::Timing;
-use crate::explore::state::State;
-use crate::explore::world::World;
-use crate::explore::{promise, reduction};
 use crate::kernel::{Caller, Description, Fate, Files, Inodes, exit, perform};
 use crate::participant::{Participant, Step, Wait};
+use crate::states::action::{Action, Identity};
+use crate::states::actor::{Actor, ActorFacts, Glance, Life, Wants, event_of};
+use crate::states::effect::{Effect, Key, Kind, halves};
+use crate::states::files::{FOOTPRINT_MAX, Footprint, Places, footprint_of};
+use crate::states::model::Model;
+use crate::states::space::Timing;
+use crate::states::state::State;
+use crate::states::{promise, reduction};
 
 const EIO: Failure = Failure(5);
 
-impl<P: Participant + 'static> World<P> {
+impl<P: Participant + 'static> Model<P> {
     /// What comes of an action; `None` where nothing changes.
     pub fn after(&self, state: &State, action: Action) -> Option<State> {
         let mut next = *state;
@@ -93,11 +93,11 @@ impl<P: Participant + 'static> World<P> {
         let start = state.actors[at];
         let is_call = self.actors.glance(start).wants.is_call();
         let awake = if is_call { start } else { self.tell(start, Told::Awake(now)) };
-        let Glance { wants: Wants::Call { .. }, touches, .. } = self.actors.glance(awake) else {
+        let Glance { wants: Wants::Call { .. }, footprint, .. } = self.actors.glance(awake) else {
             state.actors[at] = awake;
             return;
         };
-        let places = self.places(state.shape, touches);
+        let places = self.places(state.shape, footprint);
         let kind = match fate {
             Fate::Normal => Kind::Go,
             Fate::Fail(_) => Kind::Fail,
@@ -105,7 +105,7 @@ impl<P: Participant + 'static> World<P> {
         };
         let key = Key::of(kind, slot, start, now, state, &places);
         let effect = self.effects.recall(key.numbers(), || {
-            let effect = self.call(state, slot, (awake, touches), now, fate);
+            let effect = self.call(state, slot, (awake, footprint), now, fate);
             if fate == Fate::Normal && (effect.actor != start || self.changes_files(&effect, state, &places)) {
                 self.took_turn(start, effect.actor);
             }
@@ -116,13 +116,13 @@ impl<P: Participant + 'static> World<P> {
     }
 
     /// What comes of the call of an instance, which depends on what has that number.
-    fn call(&self, state: &State, slot: u8, (actor, touches): (u32, u32), now: Time, fate: Fate) -> Effect {
+    fn call(&self, state: &State, slot: u8, (actor, footprint): (u32, u32), now: Time, fate: Fate) -> Effect {
         let (Actor::Running(running), ActorFacts { step: Step::Call(call), .. }) = self.actors.entry(actor) else {
             unreachable!("only who takes part makes calls");
         };
-        let (shape, touches) = (self.shape_of(state), self.touches.value(touches));
-        let spots = touches.spots(shape);
-        let mut view = self.view(state, shape, touches, &spots);
+        let (shape, footprint) = (self.shape_of(state), self.footprint.value(footprint));
+        let spots = footprint.spots(shape);
+        let mut view = self.view(state, shape, footprint, &spots);
         let mut running = (**running).clone();
         let reply = perform(&mut view, &mut caller(slot, &mut running.files, running.process, now), call, fate);
         if self.space().reduce
@@ -146,7 +146,7 @@ impl<P: Participant + 'static> World<P> {
         } else {
             Actor::Running(Box::new(running))
         };
-        self.effect(self.actor(actor), shape, touches, &spots, view)
+        self.effect(self.actor(actor), shape, footprint, &spots, view)
     }
 
     /// The instance reads ahead in the journal, which has that place.
@@ -191,20 +191,20 @@ impl<P: Participant + 'static> World<P> {
             state.actors[at] = self.dead();
             return;
         };
-        let touches = self.opened.glance(opened);
-        let places = self.places(state.shape, touches);
+        let footprint = self.opened.glance(opened);
+        let places = self.places(state.shape, footprint);
         if self.die_among_names(state, slot, (opened, process), &places) {
             return;
         }
         let key = Key::of(Kind::Die, slot, state.actors[at], state.clock(), state, &places);
         let effect = self.effects.recall(key.numbers(), || {
-            let (shape, touches) = (self.shape_of(state), self.touches.value(touches));
-            let spots = touches.spots(shape);
-            let mut view = self.view(state, shape, touches, &spots);
+            let (shape, footprint) = (self.shape_of(state), self.footprint.value(footprint));
+            let spots = footprint.spots(shape);
+            let mut view = self.view(state, shape, footprint, &spots);
             view.processes.alive.remove(&process);
             let mut files = self.opened.value(opened).clone();
             exit(&mut view, &mut caller(slot, &mut files, process, state.clock()));
-            self.effect(self.dead(), shape, touches, &spots, view)
+            self.effect(self.dead(), shape, footprint, &spots, view)
         });
         state.actors[at] = effect.actor;
         self.apply(state, &effect, &places);
@@ -214,7 +214,7 @@ impl<P: Participant + 'static> World<P> {
     /// holds that one.
     fn die_among_names(&self, state: &mut State, slot: u8, (opened, process): (u32, u32), places: &Places) -> bool {
         // What is open says which inodes these are.
-        let mut key = [0; 3 + TOUCHED_MAX];
+        let mut key = [0; 3 + FOOTPRINT_MAX];
         key[..3].copy_from_slice(&[u32::from(slot), process, opened]);
         let mut end = 3;
         for place in places.all() {
@@ -223,8 +223,8 @@ impl<P: Participant + 'static> World<P> {
             end += 1;
         }
         let released = self.released.recall(&key[..end], || {
-            let mut released = [0; TOUCHED_MAX];
-            let death = Touches::of_death(self.opened.value(opened));
+            let mut released = [0; FOOTPRINT_MAX];
+            let death = Footprint::of_death(self.opened.value(opened));
             for (after, spot) in released.iter_mut().zip(death.spots(self.shape_of(state))) {
                 let mut inode = self.holders.value(state.holders[spot.place?]).clone();
                 for (handle, _) in self.opened.value(opened).open().filter(|(_, file)| file.inode == spot.number) {
@@ -257,7 +257,7 @@ impl<P: Participant + 'static> World<P> {
             Identity::IdOf(earlier) => u32::from(earlier) << 2 | 1,
             Identity::ProcessOf(earlier) => u32::from(earlier) << 2 | 2,
         };
-        let places = self.places(state.shape, self.touches(Touches::of_start()));
+        let places = self.places(state.shape, self.footprint(Footprint::of_start()));
         let key = Key::of(Kind::Begin, slot, code, Time::default(), state, &places);
         let effect = self.effects.recall(key.numbers(), || {
             let (id, process) = match identity {
@@ -296,8 +296,8 @@ impl<P: Participant + 'static> World<P> {
             }
             let Step::Call(call) = running.participant.next() else { return None };
             let shape = self.shape_of(state);
-            let touches = touches(&running.files, &call);
-            let mut view = self.view(state, shape, &touches, &touches.spots(shape));
+            let footprint = footprint_of(&running.files, &call);
+            let mut view = self.view(state, shape, &footprint, &footprint.spots(shape));
             let reply = perform(&mut view, &mut caller(slot, &mut running.files, running.process, now), &call, fate);
             Some((call, reply))
         });

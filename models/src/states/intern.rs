@@ -9,8 +9,8 @@ use rustc_hash::FxHasher;
 use thread_local::ThreadLocal;
 use zerocopy::IntoBytes as _;
 
-use crate::explore::fingerprint::Fingerprint;
-use crate::explore::table::Table;
+use crate::states::fingerprint::Fingerprint;
+use crate::states::table::Table;
 
 type Hashing = BuildHasherDefault<FxHasher>;
 

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::explore::fingerprint::Fingerprint;
-use crate::explore::table::Table;
+use crate::states::fingerprint::Fingerprint;
+use crate::states::table::Table;
 
 /// A set of states that several threads add to. Beside each is what `O` keeps of where it came from, which may be nothing.
 #[derive(Debug)]

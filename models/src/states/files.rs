@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use single_primary::call::{Call as ElectionCall, Handle, Name, Time};
 
 use crate::call::Call;
-use crate::explore::oracle::{self, Entries, History};
-use crate::explore::reduction;
 use crate::kernel::{Directory, Files, Inode, Inodes, Objects, Processes};
+use crate::states::oracle::{self, Entries, History};
+use crate::states::reduction;
 
 /// The names and which inodes and processes there are, without what is in the inodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -115,7 +115,7 @@ pub(super) fn whole(holders: Option<&Inode>, contents: Option<&Contents>) -> Ino
 
 /// What the outcome of a call depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Touches {
+pub(super) struct Footprint {
     pub(super) needs: Needs,
     /// On which inodes, by open files; the election directory is always the same one.
     opened: Vec<u64>,
@@ -135,7 +135,7 @@ pub(super) struct Needs {
 }
 
 /// As many inodes as a call can depend on.
-pub(super) const TOUCHED_MAX: usize = Handle::COUNT + 2;
+pub(super) const FOOTPRINT_MAX: usize = Handle::COUNT + 2;
 
 /// An inode that a call depends on, and where in the state it is, if there is one of that number.
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,7 +150,7 @@ pub(super) struct Places {
     pub(super) needs: Needs,
     count: u8,
     /// One above the place; zero where there is no inode of that number.
-    above: [u8; TOUCHED_MAX],
+    above: [u8; FOOTPRINT_MAX],
 }
 
 impl Places {
@@ -165,7 +165,7 @@ impl Places {
     }
 }
 
-impl Touches {
+impl Footprint {
     /// What the start of an instance depends on.
     pub(super) fn of_start() -> Self {
         Self { needs: Needs { shape: true, ..Needs::default() }, ..Self::default() }
@@ -196,7 +196,7 @@ impl Touches {
     pub(super) fn places(&self, shape: &Shape) -> Places {
         let spots = self.spots(shape);
         let small = |number: usize| u8::try_from(number).expect("few inodes");
-        let mut above = [0; TOUCHED_MAX];
+        let mut above = [0; FOOTPRINT_MAX];
         for (above, spot) in above.iter_mut().zip(&spots) {
             *above = spot.place.map_or(0, |place| small(place + 1));
         }
@@ -205,7 +205,7 @@ impl Touches {
 }
 
 /// What the outcome of a call depends on, made by whoever has these files open.
-pub(super) fn touches(files: &Files, call: &Call) -> Touches {
+pub(super) fn footprint_of(files: &Files, call: &Call) -> Footprint {
     let (handles, names, shape): (Vec<Handle>, Vec<&Name>, bool) = match call {
         Call::Election(call) => match call {
             ElectionCall::Open { handle, name, .. } => (vec![*handle], vec![name], true),
@@ -241,7 +241,7 @@ pub(super) fn touches(files: &Files, call: &Call) -> Touches {
         Call::Election(ElectionCall::Inspect(_) | ElectionCall::Look(_)) | Call::Modified(_) => (true, true),
         _ => (true, false),
     };
-    Touches {
+    Footprint {
         needs: Needs { shape, holders, contents },
         opened: handles
             .into_iter()

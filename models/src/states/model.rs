@@ -9,24 +9,24 @@ use std::sync::{Arc, Mutex, OnceLock};
 use single_primary::InstanceId;
 use single_primary::call::{Handle, Time};
 
-use crate::explore::actor::{Actor, ActorFacts, Glance, Running, describe};
-use crate::explore::effect::{Change, Changes, Effect};
-use crate::explore::files::{
-    Contents, ContentsFacts, ContentsGlance, Places, Shape, ShapeGlance, TOUCHED_MAX, Touches, parts, whole,
-};
-use crate::explore::intern::{Interner, Memory};
-use crate::explore::oracle::{Entries, History};
-use crate::explore::promise::Promise;
-use crate::explore::space::{Space, Timing};
-use crate::explore::state::{SLOTS_MAX, State};
 use crate::kernel::{Directory, Files, Inode};
 use crate::participant::{Belief, Participant, Step, Wait};
+use crate::states::actor::{Actor, ActorFacts, Glance, Running, describe};
+use crate::states::effect::{Change, Changes, Effect};
+use crate::states::files::{
+    Contents, ContentsFacts, ContentsGlance, FOOTPRINT_MAX, Footprint, Places, Shape, ShapeGlance, parts, whole,
+};
+use crate::states::intern::{Interner, Memory};
+use crate::states::oracle::{Entries, History};
+use crate::states::promise::Promise;
+use crate::states::space::{Space, Timing};
+use crate::states::state::{SLOTS_MAX, State};
 
 /// How many events a space can have.
 const EVENTS_MAX: u8 = 8;
 
 /// The model of one [`Space`].
-pub struct World<P> {
+pub struct Model<P> {
     space: Space,
     /// The IDs of the slots, which every run's end is told by.
     ids: Vec<String>,
@@ -37,7 +37,7 @@ pub struct World<P> {
     /// What each instance can have open, with the number of what the outcome of its death depends on.
     pub(super) opened: Interner<Files, (), u32>,
     /// What the outcome of a call or a death can depend on.
-    pub(super) touches: Interner<Touches>,
+    pub(super) footprint: Interner<Footprint>,
     places: Memory<Places>,
     pub(super) holders: Interner<Inode>,
     pub(super) contents: Interner<Contents, ContentsFacts, ContentsGlance>,
@@ -48,7 +48,7 @@ pub struct World<P> {
     /// What becomes of a journal that is put in order.
     pub(super) in_order: Memory<u32>,
     /// What is left of the inodes' holders once an instance with these files open is dead; nothing, where that frees one.
-    pub(super) released: Memory<Option<[u32; TOUCHED_MAX]>>,
+    pub(super) released: Memory<Option<[u32; FOOTPRINT_MAX]>>,
     /// The names and processes without one process.
     pub(super) bereft: Memory<u32>,
     /// What an independent reader of the journal objects to a primary.
@@ -61,13 +61,13 @@ pub struct World<P> {
     pub(super) turns: Mutex<BTreeSet<(u32, u32)>>,
 }
 
-impl<P> fmt::Debug for World<P> {
+impl<P> fmt::Debug for Model<P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("World").field("space", &self.space).finish_non_exhaustive()
+        formatter.debug_struct("Model").field("space", &self.space).finish_non_exhaustive()
     }
 }
 
-impl<P: Participant + 'static> World<P> {
+impl<P: Participant + 'static> Model<P> {
     /// A model in which `start` makes the instances.
     pub fn new(space: Space, start: impl Fn(InstanceId) -> P + Send + Sync + 'static) -> Self {
         assert!(space.slots() <= SLOTS_MAX, "at most {SLOTS_MAX} instances over the whole time");
@@ -86,7 +86,7 @@ impl<P: Participant + 'static> World<P> {
             dead: OnceLock::new(),
             shapes: Interner::default(),
             opened: Interner::default(),
-            touches: Interner::default(),
+            footprint: Interner::default(),
             places: Memory::default(),
             holders: Interner::default(),
             contents: Interner::default(),
@@ -278,17 +278,17 @@ impl<P: Participant + 'static> World<P> {
 
     /// The number of what an instance has open.
     pub(super) fn opened(&self, files: Files) -> u32 {
-        self.opened.number(files, |files| ((), self.touches(Touches::of_death(files))))
+        self.opened.number(files, |files| ((), self.footprint(Footprint::of_death(files))))
     }
 
     /// The number of what the outcome of a call depends on.
-    pub(super) fn touches(&self, touches: Touches) -> u32 {
-        self.touches.number(touches, |_| ((), ()))
+    pub(super) fn footprint(&self, footprint: Footprint) -> u32 {
+        self.footprint.number(footprint, |_| ((), ()))
     }
 
     /// Where in a state of a shape the inodes are that something depends on.
-    pub(super) fn places(&self, shape: u32, touches: u32) -> Places {
-        self.places.recall(&[shape, touches], || self.touches.value(touches).places(self.shapes.value(shape)))
+    pub(super) fn places(&self, shape: u32, footprint: u32) -> Places {
+        self.places.recall(&[shape, footprint], || self.footprint.value(footprint).places(self.shapes.value(shape)))
     }
 
     /// What is asked about the instance of a slot at every step.

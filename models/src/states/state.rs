@@ -3,9 +3,9 @@
 use single_primary::call::Time;
 use zerocopy::{Immutable, IntoBytes};
 
-use crate::explore::effect::halves;
-use crate::explore::fingerprint::Fingerprint;
-use crate::explore::promise::Promise;
+use crate::states::effect::halves;
+use crate::states::fingerprint::Fingerprint;
+use crate::states::promise::Promise;
 
 /// How many instances there can be over the whole time.
 pub(super) const SLOTS_MAX: usize = 8;
@@ -14,7 +14,7 @@ pub(super) const SLOTS_MAX: usize = 8;
 pub(super) const INODES_MAX: usize = 14;
 
 /// Everything that tells one situation from another. What is large is stood for by its number in the
-/// [`World`](super::World).
+/// [`Model`](super::Model).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct State {

@@ -3,7 +3,7 @@
 //! What comes of an action mostly depends on what is in the journal and on one instance, and is remembered by these. So
 //! states of one journal stand together: what comes of the one is still near the processor when the other is looked at.
 
-use crate::explore::state::State;
+use crate::states::state::State;
 
 /// States of one layer.
 #[derive(Debug)]

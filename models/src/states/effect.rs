@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 
 use single_primary::call::Time;
 
-use crate::explore::files::{Needs, Places, Shape, Spot, TOUCHED_MAX, Touched, Touches, View, parts, whole};
-use crate::explore::state::{INODES_MAX, State};
-use crate::explore::world::World;
 use crate::kernel::Inode;
 use crate::participant::Participant;
+use crate::states::files::{FOOTPRINT_MAX, Footprint, Needs, Places, Shape, Spot, Touched, View, parts, whole};
+use crate::states::model::Model;
+use crate::states::state::{INODES_MAX, State};
 
 /// What a call does. Where no number is given, there stays what there was.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,12 +53,12 @@ impl Effect {
     }
 }
 
-impl<P: Participant + 'static> World<P> {
-    pub(super) fn view(&self, state: &State, shape: &Shape, touches: &Touches, spots: &[Spot]) -> View {
+impl<P: Participant + 'static> Model<P> {
+    pub(super) fn view(&self, state: &State, shape: &Shape, footprint: &Footprint, spots: &[Spot]) -> View {
         let loaded = spots.iter().filter_map(|spot| {
             let place = spot.place?;
-            let holders = touches.needs.holders.then(|| self.holders.value(state.holders[place]));
-            let contents = touches.needs.contents.then(|| self.contents.value(state.contents[place]));
+            let holders = footprint.needs.holders.then(|| self.holders.value(state.holders[place]));
+            let contents = footprint.needs.contents.then(|| self.contents.value(state.contents[place]));
             Some((spot.number, whole(holders, contents)))
         });
         View {
@@ -68,7 +68,14 @@ impl<P: Participant + 'static> World<P> {
         }
     }
 
-    pub(super) fn effect(&self, actor: u32, before: &Shape, touches: &Touches, spots: &[Spot], view: View) -> Effect {
+    pub(super) fn effect(
+        &self,
+        actor: u32,
+        before: &Shape,
+        footprint: &Footprint,
+        spots: &[Spot],
+        view: View,
+    ) -> Effect {
         let View { directory, processes, inodes: Touched { loaded, elsewhere: mut numbers } } = view;
         let mut changes = Vec::new();
         for (number, inode) in loaded {
@@ -81,9 +88,9 @@ impl<P: Participant + 'static> World<P> {
                 let unread = whole(None, None);
                 let unchanged =
                     |part: bool, same: bool| assert!(part || same, "a call changes what it does not depend on");
-                unchanged(touches.needs.contents, inode.bytes.is_empty() && inode.modified == unread.modified);
+                unchanged(footprint.needs.contents, inode.bytes.is_empty() && inode.modified == unread.modified);
                 let unheld = Inode::new(inode.is_directory, Time::default());
-                unchanged(touches.needs.holders, parts(inode.clone()).0 == unheld);
+                unchanged(footprint.needs.holders, parts(inode.clone()).0 == unheld);
             }
             let (holders, contents) = self.inode(inode);
             if !known {
@@ -91,8 +98,8 @@ impl<P: Participant + 'static> World<P> {
             }
             let change = Change {
                 spot: (0..).zip(spots).find(|(_, spot)| spot.number == number).map_or(u8::MAX, |(at, _)| at),
-                holders: NonZeroU32::new(holders).filter(|_| !known || touches.needs.holders),
-                contents: NonZeroU32::new(contents).filter(|_| !known || touches.needs.contents),
+                holders: NonZeroU32::new(holders).filter(|_| !known || footprint.needs.holders),
+                contents: NonZeroU32::new(contents).filter(|_| !known || footprint.needs.contents),
             };
             changes.push((number, change));
         }
@@ -169,7 +176,7 @@ pub(super) struct Key {
     count: usize,
 }
 
-const KEY_MAX: usize = 5 + 2 * TOUCHED_MAX;
+const KEY_MAX: usize = 5 + 2 * FOOTPRINT_MAX;
 
 impl Key {
     pub(super) fn of(kind: Kind, slot: u8, who: u32, now: Time, state: &State, places: &Places) -> Self {

@@ -11,16 +11,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::end::End;
-use crate::explore::action::Action;
-use crate::explore::end::end_of;
-use crate::explore::fingerprint::Fingerprint;
-use crate::explore::frontier::Frontier;
-use crate::explore::promise::{self, Promise};
-use crate::explore::state::State;
-use crate::explore::termination::{self, Termination};
-use crate::explore::visited::{Candidates, Visited};
-use crate::explore::world::World;
 use crate::participant::Participant;
+use crate::states::action::Action;
+use crate::states::end::end_of;
+use crate::states::fingerprint::Fingerprint;
+use crate::states::frontier::Frontier;
+use crate::states::model::Model;
+use crate::states::promise::{self, Promise};
+use crate::states::state::State;
+use crate::states::termination::{self, Termination};
+use crate::states::visited::{Candidates, Visited};
 use crate::verdict::Verdict;
 
 /// What a search came to.
@@ -52,11 +52,11 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// few times a second, and says whether to go on.
 ///
 /// Where the space says which promise it is there to see broken, the search goes on until that one is.
-pub fn search<P: Participant + 'static>(make: impl Fn() -> World<P>, mut progress: impl FnMut(u64) -> bool) -> Outcome {
+pub fn search<P: Participant + 'static>(make: impl Fn() -> Model<P>, mut progress: impl FnMut(u64) -> bool) -> Outcome {
     let started = Instant::now();
-    let world = make();
+    let model = make();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let sweep: Sweep<'_, P, ()> = Sweep::new(&world, threads);
+    let sweep: Sweep<'_, P, ()> = Sweep::new(&model, threads);
     let Found { broken, complete, ends } = sweep.run(&mut progress);
     let mut outcome = Outcome {
         verdict: Verdict::Holds,
@@ -68,7 +68,7 @@ pub fn search<P: Participant + 'static>(make: impl Fn() -> World<P>, mut progres
         elapsed: Duration::ZERO,
     };
     drop(sweep);
-    let wanted = |promise: Promise| world.space().breaks.is_none_or(|breaks| breaks == promise);
+    let wanted = |promise: Promise| model.space().breaks.is_none_or(|breaks| breaks == promise);
     let first = outcome.broken.iter().find(|(promise, _)| wanted(*promise)).or(outcome.broken.first());
     if let Some(&(promise, _)) = first {
         outcome.verdict = Verdict::Violated;
@@ -76,7 +76,7 @@ pub fn search<P: Participant + 'static>(make: impl Fn() -> World<P>, mut progres
     } else if !complete {
         outcome.verdict = Verdict::Inconclusive;
     } else {
-        match termination::endless(&world, &mut progress) {
+        match termination::endless(&model, &mut progress) {
             Termination::Complete => {}
             Termination::Endless { path } => {
                 outcome.verdict = Verdict::Violated;
@@ -92,8 +92,8 @@ pub fn search<P: Participant + 'static>(make: impl Fn() -> World<P>, mut progres
 }
 
 /// The shortest way to break a promise that can be broken: the same one in every run, by one thread on a fresh model.
-fn way_to<P: Participant + 'static>(world: &World<P>, promise: Promise) -> Option<Vec<Action>> {
-    let mut sweep: Sweep<'_, P, Fingerprint> = Sweep::new(world, 1);
+fn way_to<P: Participant + 'static>(model: &Model<P>, promise: Promise) -> Option<Vec<Action>> {
+    let mut sweep: Sweep<'_, P, Fingerprint> = Sweep::new(model, 1);
     sweep.wanted = Some(promise);
     sweep.run(&mut |_| true);
     let mut fingerprints = vec![sweep.target.lock().unwrap_or_else(PoisonError::into_inner).take()?];
@@ -101,13 +101,13 @@ fn way_to<P: Participant + 'static>(world: &World<P>, promise: Promise) -> Optio
     {
         fingerprints.push(from);
     }
-    let mut state = world.initial();
+    let mut state = model.initial();
     let mut way = Vec::new();
     for next in fingerprints.into_iter().rev().skip(1) {
         let mut actions = Vec::new();
-        world.possible(&state, &mut actions);
+        model.possible(&state, &mut actions);
         let step = actions.into_iter().find_map(|action| {
-            let after = world.after(&state, action)?;
+            let after = model.after(&state, action)?;
             (after.fingerprint() == next).then_some((action, after))
         });
         let (action, after) = step.expect("a state that was found was found from the one before it");
@@ -128,7 +128,7 @@ struct Found {
 /// One search through a model. Of where a state came from it keeps an `O`.
 #[derive(Debug)]
 struct Sweep<'a, P, O> {
-    world: &'a World<P>,
+    model: &'a Model<P>,
     threads: usize,
     visited: Visited<O>,
     wanted: Option<Promise>,
@@ -162,12 +162,12 @@ struct Layer {
 }
 
 impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
-    fn new(world: &'a World<P>, threads: usize) -> Self {
+    fn new(model: &'a Model<P>, threads: usize) -> Self {
         Self {
-            world,
+            model,
             threads,
             visited: Visited::default(),
-            wanted: world.space().breaks,
+            wanted: model.space().breaks,
             target: Mutex::default(),
             stop: AtomicBool::new(false),
         }
@@ -175,11 +175,11 @@ impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
 
     fn run(&self, progress: &mut impl FnMut(u64) -> bool) -> Found {
         let mut found = Found { broken: Vec::new(), complete: true, ends: BTreeSet::new() };
-        let first = self.world.initial();
+        let first = self.model.initial();
         let mut first_layer = Frontier::default();
         let mut batch = Batch::default();
         batch.push(&first, O::default(), |_| true);
-        batch.look_up(self.world, &self.visited, &mut first_layer);
+        batch.look_up(self.model, &self.visited, &mut first_layer);
         let mut frontier = first_layer.into_states();
         let mut told = Instant::now();
         for depth in 0.. {
@@ -240,27 +240,27 @@ impl<'a, P: Participant + 'static, O: Origin> Sweep<'a, P, O> {
             let Some(portion) = portions.lock().unwrap_or_else(PoisonError::into_inner).pop() else { break };
             for state in &portion {
                 actions.clear();
-                self.world.possible(state, &mut actions);
+                self.model.possible(state, &mut actions);
                 self.judge(state, &actions, &mut layer);
                 let origin = O::of(state);
                 for action in &actions {
-                    batch.push(state, origin, |next| self.world.go_on(state, *action, next));
+                    batch.push(state, origin, |next| self.model.go_on(state, *action, next));
                 }
                 if batch.states.len() >= BATCH {
-                    batch.look_up(self.world, &self.visited, &mut layer.next);
+                    batch.look_up(self.model, &self.visited, &mut layer.next);
                 }
             }
             look_up();
         }
-        batch.look_up(self.world, &self.visited, &mut layer.next);
+        batch.look_up(self.model, &self.visited, &mut layer.next);
         layer
     }
 
     fn judge(&self, state: &State, possible: &[Action], layer: &mut Layer) {
         let mut broken = state.breach();
-        if broken.is_none() && promise::is_at_rest(self.world, state, possible) {
-            layer.ends.insert(end_of(self.world, state));
-            broken = promise::broken_at_rest(self.world, state, possible);
+        if broken.is_none() && promise::is_at_rest(self.model, state, possible) {
+            layer.ends.insert(end_of(self.model, state));
+            broken = promise::broken_at_rest(self.model, state, possible);
         }
         layer.broken.extend(broken);
         if broken.is_some() && broken == self.wanted {
@@ -291,12 +291,12 @@ impl<O: Origin> Batch<O> {
     }
 
     /// Hands on those that are new.
-    fn look_up<P: Participant + 'static>(&mut self, world: &World<P>, visited: &Visited<O>, next: &mut Frontier) {
+    fn look_up<P: Participant + 'static>(&mut self, model: &Model<P>, visited: &Visited<O>, next: &mut Frontier) {
         self.are_new.clear();
         self.are_new.resize(self.states.len(), false);
         visited.add(&mut self.candidates, |number| self.are_new[number] = true);
         for (state, _) in self.states.iter().zip(&self.are_new).filter(|(_, is_new)| **is_new) {
-            next.push(state, world.journal(state).unwrap_or_default());
+            next.push(state, model.journal(state).unwrap_or_default());
         }
         self.states.clear();
     }

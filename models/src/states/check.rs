@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use single_primary::call::Time;
 
-use crate::explore::action::{Action, Identity};
-use crate::explore::actor::event_of;
-use crate::explore::plan::plan;
-use crate::explore::promise::Promise;
-use crate::explore::search::{Outcome, search};
-use crate::explore::space::Space;
-use crate::explore::world::World;
+use crate::states::action::{Action, Identity};
+use crate::states::actor::event_of;
+use crate::states::model::Model;
+use crate::states::plan::plan;
+use crate::states::promise::Promise;
+use crate::states::search::{Outcome, search};
+use crate::states::space::Space;
 use crate::verdict::{Moment, Part, Report, Verdict, What};
 use crate::zoo::{AnyParticipant, Protocol};
 
@@ -51,7 +51,7 @@ pub fn check(protocol: &'static Protocol, bounds: Bounds, mut progress: impl FnM
         counterexample: Vec::new(),
     };
     for space in plan(protocol, bounds.registrants, bounds.crashes, bounds.restarts) {
-        let outcome = search(|| world(space.clone()), |states| progress(&space, states));
+        let outcome = search(|| model(space.clone()), |states| progress(&space, states));
         report.states = report.states.map(|states| states + outcome.states);
         report.seconds += outcome.elapsed.as_secs_f64();
         report.complete &= outcome.complete;
@@ -111,7 +111,7 @@ pub fn tell(report: &mut Report, space: &Space, path: &[Action]) {
             report.processes[usize::from(*slot)] = space.process(usize::from(*earlier));
         }
     }
-    report.counterexample = moments(&world(space.clone()), path);
+    report.counterexample = moments(&model(space.clone()), path);
 }
 
 /// What a counterexample shows, and what else was found on the way to it.
@@ -125,21 +125,21 @@ fn why(promise: Promise, outcome: &Outcome) -> String {
 
 /// The model of a space.
 #[must_use]
-pub fn world(space: Space) -> World<AnyParticipant> {
+pub fn model(space: Space) -> Model<AnyParticipant> {
     let given = space.clone();
-    World::new(space, move |id| given.protocol.start(given.setup(id)))
+    Model::new(space, move |id| given.protocol.start(given.setup(id)))
 }
 
 /// A path, for people to read.
 #[must_use]
-pub fn moments(world: &World<AnyParticipant>, path: &[Action]) -> Vec<Moment> {
-    let mut state = world.initial();
+pub fn moments(model: &Model<AnyParticipant>, path: &[Action]) -> Vec<Moment> {
+    let mut state = model.initial();
     let mut moments = Vec::new();
     for &action in path {
-        let (call, now) = world.call_of(&state, action);
-        let next = world.after(&state, action).expect("a counterexample is a path of the model");
+        let (call, now) = model.call_of(&state, action);
+        let next = model.after(&state, action).expect("a counterexample is a path of the model");
         let instance = action.slot().unwrap_or_default();
-        let belief = world.belief_of(&next, instance).clone();
+        let belief = model.belief_of(&next, instance).clone();
         let mut add = |what, now: Time| moments.push(Moment { instance, now, what, belief: belief.clone() });
         let before = match action {
             Action::Go(_) | Action::Fail(_) | Action::Short(_) => None,
@@ -148,17 +148,17 @@ pub fn moments(world: &World<AnyParticipant>, path: &[Action]) -> Vec<Moment> {
             Action::Leave(_) => Some(What::Leave),
             Action::Crash(_) => Some(What::Crash),
             Action::Start(_, identity) => Some(What::Start(match identity {
-                Identity::Fresh => world.space().id(usize::from(instance)).to_string(),
-                Identity::IdOf(earlier) => world.space().id(usize::from(earlier)).to_string(),
+                Identity::Fresh => model.space().id(usize::from(instance)).to_string(),
+                Identity::IdOf(earlier) => model.space().id(usize::from(earlier)).to_string(),
                 Identity::ProcessOf(earlier) => {
-                    format!("in a process with the ID {}", world.space().process(usize::from(earlier)))
+                    format!("in a process with the ID {}", model.space().process(usize::from(earlier)))
                 }
             })),
             Action::Tick => Some(What::Tick),
             Action::Jump => Some(What::Jump),
         };
         if let Some(what) = before {
-            add(what, if matches!(action, Action::Tick | Action::Jump) { world.clock(&next) } else { now });
+            add(what, if matches!(action, Action::Tick | Action::Jump) { model.clock(&next) } else { now });
         }
         if let Some((call, reply)) = call {
             add(What::Call(call, reply), now);

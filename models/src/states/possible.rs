@@ -1,21 +1,21 @@
 //! What can happen next.
 
-use crate::explore::action::{Action, Identity};
-use crate::explore::actor::{Life, Wants};
-use crate::explore::reduction;
-use crate::explore::space::Timing;
-use crate::explore::state::State;
-use crate::explore::world::World;
 use crate::participant::Participant;
+use crate::states::action::{Action, Identity};
+use crate::states::actor::{Life, Wants};
+use crate::states::model::Model;
+use crate::states::reduction;
+use crate::states::space::Timing;
+use crate::states::state::State;
 
-impl<P: Participant + 'static> World<P> {
+impl<P: Participant + 'static> Model<P> {
     /// What can happen next.
     pub fn possible(&self, state: &State, actions: &mut Vec<Action>) {
         if state.breach().is_some() {
             return;
         }
         if self.space().reduce
-            && let Some(slot) = reduction::alone(self, state)
+            && let Some(slot) = reduction::ample(self, state)
         {
             self.possible_to(state, slot, true, actions);
             return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use single_primary::{InstanceId, LogOptions};
 
-use crate::explore::promise::Promise;
+use crate::states::promise::Promise;
 use crate::zoo::{Protocol, Setup};
 
 /// How time passes.

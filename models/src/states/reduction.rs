@@ -25,12 +25,12 @@ use single_primary::call::{Call as ElectionCall, Handle, Mode, Name, Time};
 use single_primary::{Fold, InstanceId, Kind, RECORD_BYTES, Record};
 
 use crate::call::Call;
-use crate::explore::files::ContentsGlance;
-use crate::explore::space::Space;
-use crate::explore::state::State;
-use crate::explore::world::World;
 use crate::kernel::Description;
 use crate::participant::{Belief, Participant, Step};
+use crate::states::files::ContentsGlance;
+use crate::states::model::Model;
+use crate::states::space::Space;
+use crate::states::state::State;
 
 /// Takes away from a journal what its fold does not tell: the last record altogether, where the fold is the same without it,
 /// else its author and time, where it is the same with others. Readers hold the fold of what they have read and nothing
@@ -94,37 +94,37 @@ const RECORD: u32 = RECORD_BYTES as u32;
 
 /// Lets everyone read ahead in the journal, and puts it in order. All had done so before the last action.
 pub(super) fn level_readers<P: Participant + 'static>(
-    world: &World<P>,
+    model: &Model<P>,
     before: &State,
     state: &mut State,
     acted: Option<u8>,
 ) {
-    let Some(place) = world.journal_place(state) else { return };
-    let ContentsGlance { length, is_out_of_order } = world.contents.glance(state.contents[place]);
+    let Some(place) = model.journal_place(state) else { return };
+    let ContentsGlance { length, is_out_of_order } = model.contents.glance(state.contents[place]);
     let is_as_before = before.shape == state.shape && before.contents[place] == state.contents[place];
-    let is_new_to_all = !is_as_before && world.journal(before) != Some(state.contents[place]);
-    for slot in world.slots().filter(|slot| is_new_to_all || acted == Some(*slot)) {
-        if world.glance(state, slot).read_to.is_some_and(|read_to| read_to < length) {
-            world.read_ahead(state, slot, place);
+    let is_new_to_all = !is_as_before && model.journal(before) != Some(state.contents[place]);
+    for slot in model.slots().filter(|slot| is_new_to_all || acted == Some(*slot)) {
+        if model.glance(state, slot).read_to.is_some_and(|read_to| read_to < length) {
+            model.read_ahead(state, slot, place);
         }
     }
     if !is_out_of_order {
         return;
     }
     let mut boundaries = 0_u64;
-    for read_to in world.slots().filter_map(|slot| world.glance(state, slot).read_to) {
+    for read_to in model.slots().filter_map(|slot| model.glance(state, slot).read_to) {
         let boundary = 1_u64.checked_shl(read_to / RECORD).filter(|_| read_to.is_multiple_of(RECORD));
         let Some(boundary) = boundary else {
             return;
         };
         boundaries |= boundary;
     }
-    world.put_in_order(state, place, boundaries);
+    model.put_in_order(state, place, boundaries);
 }
 
 /// When nobody else need go on before an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Alone {
+pub(super) enum Ample {
     Never,
     Always,
     /// While it holds the journal's lock exclusively.
@@ -132,36 +132,36 @@ pub(super) enum Alone {
 }
 
 /// The first instance whose next call need not be interleaved.
-pub(super) fn alone<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<u8> {
-    world.slots().find(|slot| match world.glance(state, *slot).alone {
-        Alone::Never => false,
-        Alone::Always => true,
-        Alone::WithExclusiveLock => holds_exclusively(world, state, *slot),
+pub(super) fn ample<P: Participant + 'static>(model: &Model<P>, state: &State) -> Option<u8> {
+    model.slots().find(|slot| match model.glance(state, *slot).ample {
+        Ample::Never => false,
+        Ample::Always => true,
+        Ample::WithExclusiveLock => holds_exclusively(model, state, *slot),
     })
 }
 
 /// When an instance that wants this next, and believes this, need not be interleaved.
-pub(super) fn alone_with(space: &Space, step: &Step, belief: &Belief) -> Alone {
-    let Step::Call(Call::Election(call)) = step else { return Alone::Never };
+pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
+    let Step::Call(Call::Election(call)) = step else { return Ample::Never };
     // Joins under one ID meet at its seat.
     let ids_differ = !space.reuse_ids && (1..space.ids.len()).all(|at| !space.ids[..at].contains(&space.ids[at]));
     // Without secondaries that look for their events, only a primary has anything to do with realtime.log.
     let log_is_private = space.log.trim_pending > usize::from(space.events) && matches!(belief, Belief::Primary { .. });
-    let always = |applies: bool| if applies { Alone::Always } else { Alone::Never };
+    let always = |applies: bool| if applies { Ample::Always } else { Ample::Never };
     match call {
         // Nobody locks the directory exclusively, and it stays as it is once it is there.
         ElectionCall::Open { name: Name::Directory, .. } => always(space.directory),
         ElectionCall::Inspect(Handle::DIRECTORY)
         | ElectionCall::FileSystem(Handle::DIRECTORY)
-        | ElectionCall::Lock(Handle::DIRECTORY, Mode::Shared) => Alone::Always,
+        | ElectionCall::Lock(Handle::DIRECTORY, Mode::Shared) => Ample::Always,
         // The journal is created by whoever is first, and nobody removes it; of what it is, only what stays is looked at, and
         // its size by whoever holds its exclusive lock.
-        ElectionCall::Open { name: Name::Journal, .. } | ElectionCall::Look(Name::Journal) => Alone::Always,
-        ElectionCall::Inspect(Handle::JOURNAL) => Alone::Always,
+        ElectionCall::Open { name: Name::Journal, .. } | ElectionCall::Look(Name::Journal) => Ample::Always,
+        ElectionCall::Inspect(Handle::JOURNAL) => Ample::Always,
         // Whoever holds the journal's exclusive lock is alone with it and with the seats in the directory: all others are
         // before their shared lock, or are gone.
-        ElectionCall::Read { handle: Handle::JOURNAL, .. } => Alone::WithExclusiveLock,
-        ElectionCall::List => Alone::WithExclusiveLock,
+        ElectionCall::Read { handle: Handle::JOURNAL, .. } => Ample::WithExclusiveLock,
+        ElectionCall::List => Ample::WithExclusiveLock,
         // A seat is looked for by others only once its ID is registered, and removed only while nobody lives.
         ElectionCall::Open { handle: Handle::SEAT, .. } | ElectionCall::Inspect(Handle::SEAT) => always(ids_differ),
         ElectionCall::Lock(Handle::SEAT, Mode::Exclusive) => always(ids_differ),
@@ -177,13 +177,13 @@ pub(super) fn alone_with(space: &Space, step: &Step, belief: &Belief) -> Alone {
         | ElectionCall::Truncate { handle: Handle::LOG, .. }
         | ElectionCall::Sync(Handle::LOG)
         | ElectionCall::Rename(Name::Log(_), Name::Log(_)) => always(log_is_private),
-        _ => Alone::Never,
+        _ => Ample::Never,
     }
 }
 
-fn holds_exclusively<P: Participant + 'static>(world: &World<P>, state: &State, slot: u8) -> bool {
+fn holds_exclusively<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8) -> bool {
     let own = Description { instance: slot, handle: Handle::JOURNAL };
-    world
+    model
         .holders_behind(state, slot, Handle::JOURNAL)
         .is_some_and(|journal| journal.locks().any(|lock| lock == (own, Mode::Exclusive)))
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::explore::promise::Promise;
-use crate::explore::space::Space;
+use crate::states::promise::Promise;
+use crate::states::space::Space;
 use crate::zoo::Protocol;
 
 /// The spaces that together make a check of a protocol, the small ones first, since most mistakes show there already.

@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::explore::action::Action;
-use crate::explore::actor::{Life, event_of};
-use crate::explore::oracle::Entries;
-use crate::explore::state::State;
-use crate::explore::transition::is_failure;
-use crate::explore::world::World;
 use crate::participant::{Belief, Participant};
+use crate::states::action::Action;
+use crate::states::actor::{Life, event_of};
+use crate::states::model::Model;
+use crate::states::oracle::Entries;
+use crate::states::state::State;
+use crate::states::transition::is_failure;
 
 /// A promise of the election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -74,32 +74,32 @@ impl fmt::Display for Promise {
 }
 
 /// Notes in a new state which promise the action broke, as far as that shows at once.
-pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, action: Action, after: &mut State) {
-    let changed = world.slots().filter(|slot| before.actors[usize::from(*slot)] != after.actors[usize::from(*slot)]);
-    let primary = |state: &State, slot: u8| world.glance(state, slot).primary;
+pub(super) fn judge<P: Participant + 'static>(model: &Model<P>, before: &State, action: Action, after: &mut State) {
+    let changed = model.slots().filter(|slot| before.actors[usize::from(*slot)] != after.actors[usize::from(*slot)]);
+    let primary = |state: &State, slot: u8| model.glance(state, slot).primary;
     let newcomer = changed.filter_map(|slot| primary(after, slot).filter(|_| primary(before, slot).is_none())).max();
     // What neither a belief nor the contents of a file have changed was judged before.
-    if newcomer.is_none() && world.has_same_journal_and_logs(before, after) {
+    if newcomer.is_none() && model.has_same_journal_and_logs(before, after) {
         return;
     }
-    let primaries = world.slots().filter(|slot| primary(after, *slot).is_some()).count();
-    let ours = world.space().is_of_journal();
-    let journal = if ours { world.journal(after) } else { None };
-    let is_empty = journal.is_some_and(|journal| world.contents.glance(journal).length == 0);
+    let primaries = model.slots().filter(|slot| primary(after, *slot).is_some()).count();
+    let ours = model.space().is_of_journal();
+    let journal = if ours { model.journal(after) } else { None };
+    let is_empty = journal.is_some_and(|journal| model.contents.glance(journal).length == 0);
     let term_before = if is_empty { 0 } else { before.term };
     let term_after = newcomer.unwrap_or(term_before);
     let mut breach = if primaries > 1 {
         Some(Promise::SinglePrimary)
-    } else if newcomer.is_some() && was_failure(world, before, action) {
+    } else if newcomer.is_some() && was_failure(model, before, action) {
         Some(Promise::FailsClosed)
     } else if ours && newcomer.is_some() && term_after <= term_before {
         Some(Promise::TermsRise)
     } else if primaries > 0 && ours {
-        disagreement(world, after)
+        disagreement(model, after)
     } else {
         None
     };
-    if breach.is_none() && ours && world.space().events > 0 && has_wrong_entry(world, after) {
+    if breach.is_none() && ours && model.space().events > 0 && has_wrong_entry(model, after) {
         breach = Some(Promise::OneEntry);
     }
     after.set_breach(breach);
@@ -109,35 +109,35 @@ pub(super) fn judge<P: Participant + 'static>(world: &World<P>, before: &State, 
 }
 
 /// Whether an event has an entry too many, or a line is no entry.
-fn has_wrong_entry<P: Participant + 'static>(world: &World<P>, state: &State) -> bool {
-    let [before, current] = world.logs(state);
+fn has_wrong_entry<P: Participant + 'static>(model: &Model<P>, state: &State) -> bool {
+    let [before, current] = model.logs(state);
     let garbled = before.into_iter().chain(current).any(|entries| entries.garbled > 0);
     let count = |entries: Option<&Entries>, event: &str| entries.map_or(0, |entries| entries.of(event));
     let counts = before.into_iter().chain(current).flat_map(|entries| &entries.counts);
     garbled || counts.into_iter().any(|(event, _)| count(before, event) + count(current, event) > 1)
 }
 
-fn was_failure<P: Participant + 'static>(world: &World<P>, before: &State, action: Action) -> bool {
+fn was_failure<P: Participant + 'static>(model: &Model<P>, before: &State, action: Action) -> bool {
     matches!(action, Action::Fail(_))
         || matches!(action, Action::Go(_) | Action::Over(_))
-            && world.space().errors > 0
-            && world.call_of(before, action).0.is_some_and(|(_, reply)| is_failure(&reply))
+            && model.space().errors > 0
+            && model.call_of(before, action).0.is_some_and(|(_, reply)| is_failure(&reply))
 }
 
 /// What an independent reader of the journal objects to a primary.
-fn disagreement<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
-    let journal = world.journal(state);
-    world.slots().find_map(|slot| {
-        let _ = world.glance(state, slot).primary?;
+fn disagreement<P: Participant + 'static>(model: &Model<P>, state: &State) -> Option<Promise> {
+    let journal = model.journal(state);
+    model.slots().find_map(|slot| {
+        let _ = model.glance(state, slot).primary?;
         let actor = state.actors[usize::from(slot)];
-        world.disagreements.recall(&[actor, journal.unwrap_or_default()], || disagreement_with(world, state, slot))
+        model.disagreements.recall(&[actor, journal.unwrap_or_default()], || disagreement_with(model, state, slot))
     })
 }
 
-fn disagreement_with<P: Participant + 'static>(world: &World<P>, state: &State, slot: u8) -> Option<Promise> {
-    let Belief::Primary { term } = *world.belief_of(state, slot) else { return None };
-    let history = world.history(state);
-    let id = world.id_of(state, slot).map(single_primary::InstanceId::as_str);
+fn disagreement_with<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8) -> Option<Promise> {
+    let Belief::Primary { term } = *model.belief_of(state, slot) else { return None };
+    let history = model.history(state);
+    let id = model.id_of(state, slot).map(single_primary::InstanceId::as_str);
     let sealed = history.and_then(|history| history.primary_of(term));
     let current = history.and_then(|history| history.primary.as_deref());
     if id != sealed {
@@ -150,48 +150,48 @@ fn disagreement_with<P: Participant + 'static>(world: &World<P>, state: &State, 
 }
 
 /// The promise that a state breaks: what the last action broke, or what shows because nothing more will happen of itself.
-pub(crate) fn broken<P: Participant + 'static>(world: &World<P>, state: &State) -> Option<Promise> {
+pub(crate) fn broken<P: Participant + 'static>(model: &Model<P>, state: &State) -> Option<Promise> {
     state.breach().or_else(|| {
         let mut actions = Vec::new();
-        world.possible(state, &mut actions);
-        if is_at_rest(world, state, &actions) { broken_at_rest(world, state, &actions) } else { None }
+        model.possible(state, &mut actions);
+        if is_at_rest(model, state, &actions) { broken_at_rest(model, state, &actions) } else { None }
     })
 }
 
 /// The promise that a state breaks in which nothing more will happen of itself, of all that can.
 pub(super) fn broken_at_rest<P: Participant + 'static>(
-    world: &World<P>,
+    model: &Model<P>,
     state: &State,
     possible: &[Action],
 ) -> Option<Promise> {
-    if !world.has_primary(state) {
-        let someone = world.slots().any(|slot| takes_part(world, state, slot));
+    if !model.has_primary(state) {
+        let someone = model.slots().any(|slot| takes_part(model, state, slot));
         return someone.then_some(Promise::Someone);
     }
-    if world.space().events == 0 || !world.space().is_of_journal() {
+    if model.space().events == 0 || !model.space().is_of_journal() {
         return None;
     }
     if possible.iter().any(|action| matches!(action, Action::Deliver(..))) {
         return None;
     }
-    let entries = world.entries(state);
-    let all = (0..world.space().events).all(|event| entries.of(&event_of(event).id) == 1);
+    let entries = model.entries(state);
+    let all = (0..model.space().events).all(|event| entries.of(&event_of(event).id) == 1);
     (!all).then_some(Promise::OneEntry)
 }
 
 /// Whether an instance is alive and wants to take part.
-pub(super) fn takes_part<P: Participant + 'static>(world: &World<P>, state: &State, slot: u8) -> bool {
-    let glance = world.glance(state, slot);
+pub(super) fn takes_part<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8) -> bool {
+    let glance = model.glance(state, slot);
     glance.life == Life::Running && glance.wishes
 }
 
 /// Whether nothing more will happen unless something goes wrong or arrives: every instance waits, each may look as often
 /// as it likes and finds nothing new, and no deadline is left. `possible` is all that can happen.
-pub(super) fn is_at_rest<P: Participant + 'static>(world: &World<P>, state: &State, possible: &[Action]) -> bool {
-    let calls = |slot: u8| world.glance(state, slot).wants.is_call();
-    if world.slots().any(calls) || world.is_clock_exhausted(state) {
+pub(super) fn is_at_rest<P: Participant + 'static>(model: &Model<P>, state: &State, possible: &[Action]) -> bool {
+    let calls = |slot: u8| model.glance(state, slot).wants.is_call();
+    if model.slots().any(calls) || model.is_clock_exhausted(state) {
         return false;
     }
     let mut going_on = possible.iter().filter(|action| action.goes_on_by_itself());
-    !going_on.any(|action| world.after(state, *action).is_some())
+    !going_on.any(|action| model.after(state, *action).is_some())
 }

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use stateright::{Model, Property};
+use stateright::Property;
 
-use crate::explore::action::Action;
-use crate::explore::promise;
-use crate::explore::state::State;
-use crate::explore::world::World;
 use crate::participant::Participant;
+use crate::states::action::Action;
+use crate::states::model::Model;
+use crate::states::promise;
+use crate::states::state::State;
 
 /// The model of one space.
 #[derive(Debug)]
-pub struct Checked<P>(pub Arc<World<P>>);
+pub struct Checked<P>(pub Arc<Model<P>>);
 
-impl<P: Participant + 'static> Model for Checked<P> {
+impl<P: Participant + 'static> stateright::Model for Checked<P> {
     type State = State;
     type Action = Action;
 

@@ -4,11 +4,11 @@ use single_primary::call::Call as ElectionCall;
 use single_primary::{Event, InstanceId};
 
 use crate::call::Call;
-use crate::explore::files::touches;
-use crate::explore::reduction::{self, Alone};
-use crate::explore::world::World;
 use crate::kernel::Files;
 use crate::participant::{Belief, Participant, Step, Wait};
+use crate::states::files::footprint_of;
+use crate::states::model::Model;
+use crate::states::reduction::{self, Ample};
 
 /// An instance, as it is at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +57,7 @@ pub(super) struct Glance {
     /// Whether it has neither left nor failed.
     pub(super) wishes: bool,
     /// When nobody else need go on before it.
-    pub(super) alone: Alone,
+    pub(super) ample: Ample,
     /// The events with which it would go on differently, one bit each. While it would not, an event may as well reach it
     /// later.
     pub(super) news: u8,
@@ -68,7 +68,7 @@ pub(super) struct Glance {
     /// The number of what it has open.
     pub(super) opened: u32,
     /// The number of what the outcome of its next call depends on.
-    pub(super) touches: u32,
+    pub(super) footprint: u32,
 }
 
 /// What has become of an instance: see [`Actor`].
@@ -128,8 +128,8 @@ fn can_fail(call: &Call) -> bool {
 }
 
 /// What there is to know of an instance.
-pub(super) fn describe<P: Participant + 'static>(actor: &Actor<P>, world: &World<P>) -> (ActorFacts, Glance) {
-    let space = world.space();
+pub(super) fn describe<P: Participant + 'static>(actor: &Actor<P>, model: &Model<P>) -> (ActorFacts, Glance) {
+    let space = model.space();
     let (life, step, belief) = match actor {
         Actor::Absent => (Life::Absent, Step::Ended, Belief::Undecided),
         Actor::Running(running) => (Life::Running, running.participant.next(), running.participant.belief()),
@@ -145,19 +145,19 @@ pub(super) fn describe<P: Participant + 'static>(actor: &Actor<P>, world: &World
         wants: Wants::of(&step),
         primary,
         wishes: !matches!(belief, Belief::Left | Belief::Failed(_)),
-        alone: reduction::alone_with(space, &step, &belief),
+        ample: reduction::ample_with(space, &step, &belief),
         news: 0,
         read_to: None,
         process: 0,
         opened: 0,
-        touches: 0,
+        footprint: 0,
     };
     let facts = ActorFacts { step, belief };
     if let Actor::Running(running) = actor {
         glance.process = running.process;
-        glance.opened = world.opened(running.files.clone());
+        glance.opened = model.opened(running.files.clone());
         if let Step::Call(call) = &facts.step {
-            glance.touches = world.touches(touches(&running.files, call));
+            glance.footprint = model.footprint(footprint_of(&running.files, call));
         }
         let read_to = running.participant.read_to();
         glance.read_to = read_to.map(|bytes| u32::try_from(bytes).expect("no space has so long a journal"));

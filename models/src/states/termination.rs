@@ -17,12 +17,12 @@ use std::sync::PoisonError;
 use petgraph::algo::{is_cyclic_directed, kosaraju_scc};
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::explore::action::Action;
-use crate::explore::actor::Wants;
-use crate::explore::promise::{self, takes_part};
-use crate::explore::state::State;
-use crate::explore::world::World;
 use crate::participant::Participant;
+use crate::states::action::Action;
+use crate::states::actor::Wants;
+use crate::states::model::Model;
+use crate::states::promise::{self, takes_part};
+use crate::states::state::State;
 
 /// What a search for endless runs came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,28 +41,28 @@ pub(super) enum Termination {
 /// Looks for an endless run in a model all of whose states have been looked at. `progress` is told how many were looked at
 /// again, and says whether to go on.
 pub(super) fn endless<P: Participant + 'static>(
-    world: &World<P>,
+    model: &Model<P>,
     progress: &mut impl FnMut(u64) -> bool,
 ) -> Termination {
-    if no_instance_comes_back(world) { Termination::Complete } else { endless_by_states(world, progress) }
+    if no_instance_comes_back(model) { Termination::Complete } else { endless_by_states(model, progress) }
 }
 
 /// Whether no instance that is not primary ever goes back to what it was.
-fn no_instance_comes_back<P: Participant + 'static>(world: &World<P>) -> bool {
-    let turns = world.turns.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_primary = |actor: u32| world.actors.glance(actor).primary.is_some();
+fn no_instance_comes_back<P: Participant + 'static>(model: &Model<P>) -> bool {
+    let turns = model.turns.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_primary = |actor: u32| model.actors.glance(actor).primary.is_some();
     let turns = turns.iter().filter(|(from, to)| !is_primary(*from) && !is_primary(*to));
     !is_cyclic_directed(&DiGraph::<(), ()>::from_edges(turns))
 }
 
 /// Looks for the shortest way into a cycle without a primary in which every living instance gets its turn.
 fn endless_by_states<P: Participant + 'static>(
-    world: &World<P>,
+    model: &Model<P>,
     progress: &mut impl FnMut(u64) -> bool,
 ) -> Termination {
     let mut graph: DiGraph<(State, Option<(NodeIndex, Action)>), Action> = DiGraph::new();
     let mut found: HashMap<State, NodeIndex> = HashMap::new();
-    let initial = world.initial();
+    let initial = model.initial();
     let first = graph.add_node((initial, None));
     found.insert(initial, first);
     let mut queue = VecDeque::from([first]);
@@ -73,10 +73,10 @@ fn endless_by_states<P: Participant + 'static>(
         }
         let state = graph[node].0;
         actions.clear();
-        world.possible(&state, &mut actions);
+        model.possible(&state, &mut actions);
         for action in &actions {
             // A look that finds nothing new is a turn as well.
-            let next = world.after(&state, *action).unwrap_or(state);
+            let next = model.after(&state, *action).unwrap_or(state);
             let to = *found.entry(next).or_insert_with(|| {
                 let new = graph.add_node((next, Some((node, *action))));
                 queue.push_back(new);
@@ -88,11 +88,11 @@ fn endless_by_states<P: Participant + 'static>(
     // Before the others are left out, so that the way there may lead through them.
     let predecessors: Vec<_> = graph.node_weights().map(|(_, from)| *from).collect();
     let without_primary = graph.filter_map(
-        |node, (state, _)| (!world.has_primary(state) && state.breach().is_none()).then_some((node, *state)),
+        |node, (state, _)| (!model.has_primary(state) && state.breach().is_none()).then_some((node, *state)),
         |_, action| action.goes_on_by_itself().then_some(*action),
     );
     let fair =
-        kosaraju_scc(&without_primary).into_iter().find(|component| is_endless(world, &without_primary, component));
+        kosaraju_scc(&without_primary).into_iter().find(|component| is_endless(model, &without_primary, component));
     let Some(mut at) = fair.and_then(|component| component.into_iter().map(|node| without_primary[node].0).min())
     else {
         return Termination::Complete;
@@ -108,7 +108,7 @@ fn endless_by_states<P: Participant + 'static>(
 
 /// Whether a run can stay in the component for ever, with every instance that wants to go on getting its turn.
 fn is_endless<P: Participant + 'static>(
-    world: &World<P>,
+    model: &Model<P>,
     graph: &DiGraph<(NodeIndex, State), Action>,
     component: &[NodeIndex],
 ) -> bool {
@@ -119,21 +119,21 @@ fn is_endless<P: Participant + 'static>(
         .filter(|edge| members.contains(&petgraph::visit::EdgeRef::target(edge)))
         .map(|edge| *edge.weight())
         .collect();
-    let someone = component.iter().any(|node| world.slots().any(|slot| takes_part(world, &graph[*node].1, slot)));
+    let someone = component.iter().any(|node| model.slots().any(|slot| takes_part(model, &graph[*node].1, slot)));
     // One state without anything new is at rest, and judged as such.
     let moves = component.len() > 1;
     someone
         && moves
-        && world.slots().all(|slot| {
+        && model.slots().all(|slot| {
             let has_turn =
                 inner.iter().any(|action| matches!(action, Action::Go(at) | Action::Over(at) if *at == slot));
             let is_held_up = component.iter().any(|node| {
                 let mut actions = Vec::new();
-                world.possible(&graph[*node].1, &mut actions);
+                model.possible(&graph[*node].1, &mut actions);
                 !actions.iter().any(|action| matches!(action, Action::Go(at) | Action::Over(at) if *at == slot))
             });
-            let has_ended = component.iter().all(|node| world.glance(&graph[*node].1, slot).wants == Wants::Nothing);
+            let has_ended = component.iter().all(|node| model.glance(&graph[*node].1, slot).wants == Wants::Nothing);
             has_turn || is_held_up || has_ended
         })
-        && component.iter().all(|node| promise::broken(world, &graph[*node].1).is_none())
+        && component.iter().all(|node| promise::broken(model, &graph[*node].1).is_none())
 }

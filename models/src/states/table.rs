@@ -3,7 +3,7 @@
 //! Open addressing with linear probing, and no table of controls beside it: a value is mostly found with one look into
 //! memory that is far away, where a `HashMap` takes two.
 
-use crate::explore::fingerprint::Fingerprint;
+use crate::states::fingerprint::Fingerprint;
 
 /// A map from fingerprints.
 #[derive(Debug)]
