@@ -31,9 +31,10 @@ pub(crate) use self::reading::reading_of;
 use self::report::{Read, Report, Speed};
 use self::source::is_standard_input;
 use self::tally::{Counts, Tally};
-use crate::exit::{Exit, Failure};
-use crate::export;
-use crate::interrupt::flag_of_signals;
+use crate::cli::exit::Exit;
+use crate::cli::export;
+use crate::cli::interrupt::flag_of_signals;
+use crate::failure::Failure;
 
 /// The options of `stress audit`.
 #[derive(Clone, Debug, clap::Args)]

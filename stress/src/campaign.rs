@@ -1,11 +1,16 @@
 //! `stress campaign`: rounds of real elections among real processes, each counted.
 
 mod arguments;
+pub(crate) mod attempt;
+mod bound;
 mod junit;
+pub(crate) mod kept;
 mod page;
+pub(crate) mod programs;
 mod progress;
 mod report;
 mod shard;
+pub(crate) mod shrink;
 mod summary;
 mod tally;
 mod wake_up;
@@ -30,19 +35,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use self::arguments::{Budget, Options};
+use self::attempt::{Attempts, Told};
 use self::page::Scenes;
 use self::progress::Progress;
 use self::report::Ending;
+use self::shrink::shrink;
 use self::tally::Tally;
 use self::worker::{Message, Rounds, Shared};
-use crate::attempt::{Attempts, Told};
-use crate::exit::{Exit, Failure};
-use crate::findings::Promise;
-use crate::foreign;
-use crate::kept;
+use crate::cli::exit::Exit;
+use crate::failure::Failure;
+use crate::history::findings::Promise;
 use crate::plan::Plan;
 use crate::process;
-use crate::shrink::shrink;
 
 /// How many stories are told, those of the gravest violations; all violations are counted.
 const STORIES_MAX: usize = 3;
@@ -56,7 +60,7 @@ const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// Runs the campaign.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.foreign.is_wanted() {
-        return foreign::run(&arguments.foreign, arguments.for_foreign()?);
+        return programs::run(&arguments.foreign, arguments.for_foreign()?);
     }
     let options = arguments.resolve()?;
     eprintln!("{options}");

@@ -1,13 +1,19 @@
 //! What is to happen in one round, drawn from the campaign's seed and the round's number alone.
 
+pub(crate) mod boundary;
+pub(crate) mod fault;
+pub(crate) mod order;
+pub(crate) mod program;
+pub(crate) mod waits;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::boundary::{Boundary, Part, Sweep};
-use crate::fault::{self, Around, Fault, Kind};
-use crate::instance::JOURNAL;
-use crate::order::{self, Steps};
+use self::boundary::{Boundary, Part, Sweep};
+use self::fault::{Around, Fault, Kind};
+use self::order::Steps;
+use crate::round::native::instance::JOURNAL;
 
 /// One election, as it is to be run: again and again if need be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

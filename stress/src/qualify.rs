@@ -18,9 +18,10 @@ use single_primary::{Election, FileSystem, Os};
 use self::actor::{Field, Stop};
 use self::property::Property;
 use self::report::{Report, Row, verdict_of};
-use crate::exit::{Exit, Failure};
-use crate::interrupt::flag_of_signals;
-use crate::{export, span};
+use crate::cli::exit::Exit;
+use crate::cli::interrupt::flag_of_signals;
+use crate::cli::{export, span};
+use crate::failure::Failure;
 
 /// The options of `stress qualify`.
 #[derive(Clone, Debug, clap::Args)]

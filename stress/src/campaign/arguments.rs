@@ -9,14 +9,14 @@ use std::time::Duration;
 use models::verdict::Verdict;
 use models::zoo;
 
+use super::programs;
 use super::shard::Shard;
 use super::workplace;
-use crate::exit::Failure;
-use crate::fault::Kind;
-use crate::foreign;
-use crate::instance::JOURNAL;
+use crate::cli::span;
+use crate::failure::Failure;
 use crate::plan::Template;
-use crate::span;
+use crate::plan::fault::Kind;
+use crate::round::native::instance::JOURNAL;
 
 /// More than this cannot be told apart in a report, and few machines let one user run so many processes.
 const REGISTRANTS_MAX: usize = 1024;
@@ -90,7 +90,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     export_history: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) foreign: foreign::Arguments,
+    pub(crate) foreign: programs::Arguments,
 }
 
 /// How many registrations close the window.
@@ -226,10 +226,10 @@ impl Arguments {
 
 impl Arguments {
     /// What a campaign of foreign registrants takes from the options of all campaigns.
-    pub(crate) fn for_foreign(&self) -> Result<foreign::Common, Failure> {
+    pub(crate) fn for_foreign(&self) -> Result<programs::Common, Failure> {
         let Options { budget, template, dir, keep, export_json, .. } = self.resolve()?;
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Ok(foreign::Common {
+        Ok(programs::Common {
             rounds: match budget {
                 Budget::Rounds(rounds) => rounds,
                 Budget::Duration(_) => u64::MAX,
@@ -238,7 +238,7 @@ impl Arguments {
             registrants: template.registrants,
             events: template.events,
             early: template.early,
-            faults: foreign::Fault::of(&template.faults)?,
+            faults: programs::Fault::of(&template.faults)?,
             seed: template.seed,
             // More of them would keep one another's registrants from starting at once.
             jobs: self.jobs.map_or(processors, NonZeroUsize::get),

@@ -4,7 +4,7 @@ use models::verdict::Verdict;
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
 use super::report::Report;
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 /// The XML.
 pub(crate) fn render(report: &Report) -> Result<String, Failure> {

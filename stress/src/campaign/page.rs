@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::report::Report;
 use super::tally::Aimed;
-use crate::distribution::{Percentiles, float};
+use crate::history::distribution::{Percentiles, float};
 
 /// Of a picture, in its own units: it is as wide as the page lets it.
 const WIDTH: u32 = 720;

@@ -8,11 +8,11 @@ use models::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::Options;
+use super::bound;
 use super::tally::{Affected, Aimed, Primaries, Tally, Totals};
-use crate::bound;
-use crate::distribution::{Percentiles, float, percentiles, ratio, recorded};
-use crate::failover::{Bound, FACTOR_EACH};
-use crate::fault::Kind;
+use crate::history::distribution::{Percentiles, float, percentiles, ratio, recorded};
+use crate::history::failover::{Bound, FACTOR_EACH};
+use crate::plan::fault::Kind;
 
 /// What a campaign found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

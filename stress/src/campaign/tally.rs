@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::distribution::histogram;
-use crate::judge::Entries;
+use crate::history::distribution::histogram;
+use crate::history::judge::Entries;
 
 /// Rounds by the most that were primary at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

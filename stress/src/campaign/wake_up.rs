@@ -8,10 +8,10 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Signal, kill_process};
 
-use crate::clock;
-use crate::meeting::Meeting;
 use crate::process;
-use crate::shared_memory;
+use crate::process::clock;
+use crate::process::meeting::Meeting;
+use crate::process::shared_memory;
 
 /// Longer than this nothing here takes.
 const LIMIT: Duration = Duration::from_secs(10);

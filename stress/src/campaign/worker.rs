@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 use single_primary::Os;
 
+use super::attempt::Told;
+use super::kept;
 use super::shard::Shard;
 use super::tally::Batch;
 use super::wake_up::WakeUp;
-use crate::attempt::Told;
-use crate::clock;
-use crate::exit::Failure;
-use crate::findings::{Findings, Promise};
-use crate::history;
-use crate::judge::{self, Count, Evidence, Seen};
-use crate::kept;
+use crate::failure::Failure;
+use crate::history::findings::{Findings, Promise};
+use crate::history::format;
+use crate::history::judge::{self, Count, Evidence, Seen};
 use crate::plan::{Plan, Template};
 use crate::process;
-use crate::round::{Ended, Ran, Rig, Started};
-use crate::shared_memory;
+use crate::process::clock;
+use crate::process::shared_memory;
+use crate::round::native::{Ended, Ran, Rig, Started};
 
 /// So many rounds go by between two of bare processes.
 const FLOOR_EVERY: usize = 8;
@@ -211,7 +211,7 @@ impl Worker {
         let findings = self.count(&ran);
         if rounds.tells_history {
             let lines =
-                String::from_utf8_lossy(&history::of(plan, &ran, rig.regions(), self.wake_up_ns.take())).into_owned();
+                String::from_utf8_lossy(&format::of(plan, &ran, rig.regions(), self.wake_up_ns.take())).into_owned();
             self.send(&Message::History(lines)).map_err(heard())?;
         }
         if let Some(promise) = findings.gravest()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 const PREFIX: &str = "stress-campaign-";
 

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 /// Who takes a step. The same in all executions: copies are numbered as they are given, threads and children of a copy in the
 /// order in which the copy made them.

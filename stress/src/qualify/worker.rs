@@ -10,7 +10,8 @@ use single_primary::call::{Access, Call, Handle, Mode, Name, Reply};
 
 use super::layer::Layer;
 use super::property::Property;
-use crate::exit::{Exit, Failure};
+use crate::cli::exit::Exit;
+use crate::failure::Failure;
 
 /// The options of the hidden command that a check starts processes with.
 #[derive(Clone, Debug, clap::Args)]

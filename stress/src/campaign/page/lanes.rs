@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use super::{WIDTH, escaped, open, time};
-use crate::distribution::float;
-use crate::history::{Line, What};
+use crate::history::distribution::float;
+use crate::history::format::{Line, What};
 
 /// Where the lanes begin, and how high one is.
 const LEFT: u32 = 100;

@@ -2,8 +2,8 @@
 
 use super::{Events, FaultRounds, Report};
 use crate::campaign::tally::add_aimed;
-use crate::distribution::{self, float, percentiles, recorded};
-use crate::failover::Bound;
+use crate::history::distribution::{self, float, percentiles, recorded};
+use crate::history::failover::Bound;
 
 impl Report {
     /// Joins the reports of a campaign's shards. They must be of one seed, protocol and number of instances.
@@ -95,7 +95,7 @@ mod tests {
             let mut options = options();
             options.shard = shard.parse().expect("a shard");
             options.template.seed = seed;
-            options.template.faults = vec![crate::fault::Kind::Kill];
+            options.template.faults = vec![crate::plan::fault::Kind::Kill];
             let mut tally = tally();
             tally.totals.faults.insert("kill".into(), u64::from(shard == "1/2"));
             Report::new(&options, &tally, Ending { seconds: 1.0, interrupted: false })

@@ -1,0 +1,6 @@
+//! What follows programs from call to call by ptrace(2), which know nothing of it.
+
+pub(crate) mod stall;
+pub(crate) mod start_line;
+#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) mod touch;

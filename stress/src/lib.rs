@@ -1,0 +1,26 @@
+//! Elections among real processes, under faults, counted and judged.
+//!
+//! In reading order: a `plan` says what is to happen in a round, a `round` runs it among real processes, which `control`
+//! follows where a fault needs it; what the round leaves is its `history`, which is judged and told there. A `campaign` runs
+//! many rounds, `audit` reads logs that are there already, `qualify` tries file systems, and `cli` has a file for each command.
+
+mod audit;
+mod campaign;
+mod cli;
+mod control;
+#[allow(dead_code, reason = "the engine that it drives uses it")]
+mod explore;
+mod failure;
+mod history;
+mod plan;
+mod process;
+mod qualify;
+mod round;
+
+use std::process::ExitCode;
+
+/// Runs the command of this process's command line.
+#[must_use = "the exit code tells whether what was checked holds"]
+pub fn main() -> ExitCode {
+    cli::main().into()
+}
