@@ -244,7 +244,7 @@ impl Plan {
 
     /// What all instances call an event.
     pub(crate) fn event_id(event: usize) -> String {
-        ["event-", itoa::Buffer::new().format(event)].concat()
+        format!("event-{event}")
     }
 }
 

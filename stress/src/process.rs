@@ -1,10 +1,9 @@
 //! The processes of this machine: how they are made, how they wait for one another, and the memory and the clock they share.
 
-pub(crate) mod child_memory;
 pub(crate) mod clock;
 mod fork;
 pub(crate) mod meeting;
 pub(crate) mod shared_memory;
 pub(crate) mod spawn;
 
-pub(crate) use self::fork::{end, fork, fork_onto, ignore, wait};
+pub(crate) use self::fork::{end, fork, ignore, wait};

@@ -15,7 +15,7 @@ mod validation;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -32,7 +32,6 @@ use crate::plan::Plan;
 use crate::plan::boundary::Boundary;
 use crate::plan::order::Act;
 use crate::process;
-use crate::process::child_memory::ChildMemory;
 use crate::process::clock;
 use crate::process::meeting::Meeting;
 use crate::process::shared_memory;
@@ -49,9 +48,6 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) struct Rig {
     stage: Stage,
     regions: Vec<Region>,
-    memory: Vec<ChildMemory>,
-    /// Of the processes of a round.
-    pids: &'static [AtomicI32],
     directory: PathBuf,
     past: PathBuf,
     turns: turns::Words,
@@ -124,8 +120,8 @@ impl Rig {
         let trace_words = TRACE_WORDS * (instances / 16).clamp(1, 4);
         let meetings: &'static [AtomicU32] = shared_memory::map(bases.len() * meetings_each).map_err(failure)?;
         let released: &'static [AtomicU64] = shared_memory::map(bases.len()).map_err(failure)?;
-        let pids: &'static [AtomicI32] = shared_memory::map(bases.len() * instances).map_err(failure)?;
-        let memory = ChildMemory::map(bases.len() * instances, trace_words).map_err(failure)?;
+        let traces: &'static [AtomicU64] =
+            shared_memory::map(bases.len() * instances * trace_words).map_err(failure)?;
         let heir = Heir::new().map_err(Failure::environment(
             "a pipe",
             "pipe",
@@ -133,7 +129,7 @@ impl Rig {
         ))?;
         let rig = |(rig, base): (usize, &PathBuf)| {
             let meetings = &meetings[rig * meetings_each..][..meetings_each];
-            let own = rig * instances..(rig + 1) * instances;
+            let traces = &traces[rig * instances * trace_words..][..instances * trace_words];
             Self {
                 stage: Stage {
                     start: Meeting::new(&meetings[0]),
@@ -147,9 +143,7 @@ impl Rig {
                     statuses: &meetings[7..statuses_end],
                     released_ns: &released[rig],
                 },
-                regions: memory[own.clone()].iter().map(|memory| Region::new(memory.trace())).collect(),
-                memory: memory[own.clone()].to_vec(),
-                pids: &pids[own],
+                regions: traces.chunks_exact(trace_words).map(Region::new).collect(),
                 directory: base.join("election"),
                 past: base.join("past"),
                 turns: turns::Words::new(&meetings[statuses_end..]),
@@ -198,30 +192,18 @@ impl Rig {
             region.clear(epoch_ns);
         }
         let place = self.place();
-        // Not in memory of the worker's own, of which the kernel copies a page at the first write after each fork.
-        let children = |count: usize| -> Vec<_> {
-            self.pids[..count].iter().filter_map(|pid| Pid::from_raw(pid.load(Ordering::Relaxed))).collect()
-        };
+        let mut children = Vec::with_capacity(plan.processes());
         for index in 0..plan.processes() {
-            let host = || host::run(plan, index, place, self.stage, &self.regions);
-            let memory = self.memory[plan.hosted_by(index).start];
-            // What is done to a round may be that a process of it forks.
-            let forked = if plan.faults.is_empty() {
-                memory.clear();
-                process::fork_onto(memory.stack(), host)
-            } else {
-                process::fork(host)
-            };
-            match forked {
-                Ok(child) => self.pids[index].store(child.as_raw_nonzero().get(), Ordering::Relaxed),
+            match process::fork(|| host::run(plan, index, place, self.stage, &self.regions)) {
+                Ok(child) => children.push(child),
                 Err(error) => {
-                    kill(&children(index));
+                    kill(&children);
                     let remedy = "raise the limit of processes, or give fewer --registrants or --jobs";
                     return Err(Failure::environment("a process of the round", "fork", remedy)(error));
                 }
             }
         }
-        Ok(Prepared { children: children(plan.processes()), done })
+        Ok(Prepared { children, done })
     }
 
     /// Starts a round: its processes run from here on.

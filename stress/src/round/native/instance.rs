@@ -86,8 +86,6 @@ impl Instance {
         instance
     }
 
-    // Each apart from the other: what a function has room for on the stack is copied from the parent, page by page.
-    #[inline(never)]
     fn start_journal(&mut self, options: Options, interference: Interference, past: &Path) {
         let os = Os::new(options.paths());
         let recorder = Recorder::new(os, self.tracer.clone(), interference, past.to_owned());
@@ -100,7 +98,6 @@ impl Instance {
         }
     }
 
-    #[inline(never)]
     fn start_zoo(&mut self, protocol: &str, setup: zoo::Setup, paths: Paths, interference: Interference) {
         let protocol = zoo::find(protocol).expect("the protocol was looked up when the options were read");
         let participant = Box::new(protocol.start(setup));
