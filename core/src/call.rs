@@ -59,8 +59,8 @@ pub enum Name {
     Journal,
     /// The seat of an instance.
     Seat(InstanceId),
-    /// realtime.log (0), or the file that it was that many rotations ago.
-    Log(u8),
+    /// realtime.log (0), or a file that it was renamed to: of two numbers the higher one is the later.
+    Log(u32),
     /// A file of a protocol other than ours, in the election directory.
     Other(Arc<str>),
 }
@@ -76,9 +76,18 @@ impl Name {
             Self::Journal => "journal".into(),
             Self::Seat(id) => [id.as_str(), Self::SEAT_SUFFIX].concat(),
             Self::Log(0) => "realtime.log".into(),
-            Self::Log(rotation) => ["realtime.log.", itoa::Buffer::new().format(*rotation)].concat(),
+            Self::Log(number) => ["realtime.log.", itoa::Buffer::new().format(*number)].concat(),
             Self::Other(name) => name.to_string(),
         }
+    }
+
+    /// The rotated log that a file name stands for, if it is one, where the current one has that other name.
+    #[must_use]
+    pub fn parse_log(file_name: &[u8], current: &[u8]) -> Option<Self> {
+        let digits = std::str::from_utf8(file_name.strip_prefix(current)?.strip_prefix(b".")?).ok()?;
+        let number = digits.parse().ok().filter(|number| *number > 0)?;
+        // As we would write it: no sign, no zero in front.
+        (itoa::Buffer::new().format(number) == digits).then_some(Self::Log(number))
     }
 
     /// The seat that a file name stands for, if it is one.
@@ -137,6 +146,9 @@ pub enum Call {
     FileSystem(Handle),
     /// lstat(2). Replies: `Status`, `Missing`, `Failed`.
     Look(Name),
+    /// lstat(2) of the file's whole path, whatever has become of the directory that was opened. Replies: `Status`, `Missing`,
+    /// `Failed`.
+    LookByPath(Name),
     /// flock(2), never waiting. A lock that the description holds in the other mode is given up first, also where the
     /// reply is `Busy`. Replies: `Done`, `Busy`, `Failed`.
     Lock(Handle, Mode),
@@ -169,10 +181,17 @@ pub enum Call {
     Sync(Handle),
     /// The seats in the election directory, in any order. Replies: `Names`, `Failed`.
     List,
+    /// The rotated logs beside realtime.log, in any order. Replies: `Names`, `Missing` (the directory that is to hold them),
+    /// `Failed`.
+    ListLogs,
+    /// fsync(2) of the directory that holds realtime.log. Replies: `Done`, `Missing`, `Failed`.
+    SyncLogDirectory,
     /// unlink(2). Replies: `Done`, `Missing`, `Failed`.
     Remove(Name),
-    /// rename(2). Replies: `Done`, `Missing`, `Failed`.
+    /// rename(2), in place of what has the other name. Replies: `Done`, `Missing`, `Failed`.
     Rename(Name, Name),
+    /// rename(2), unless something has the other name. Replies: `Done`, `Missing`, `Exists`, `Failed`.
+    RenameNew(Name, Name),
 }
 
 impl Call {
@@ -192,15 +211,16 @@ impl Call {
             Self::MakeDirectory => "mkdir",
             Self::Inspect(_) => "fstat",
             Self::FileSystem(_) => "fstatfs",
-            Self::Look(_) => "lstat",
+            Self::Look(_) | Self::LookByPath(_) => "lstat",
             Self::Lock(..) | Self::Unlock(_) => "flock",
             Self::Read { .. } => "read",
             Self::Append { .. } => "write",
             Self::Truncate { .. } => "ftruncate",
             Self::Sync(_) => "fdatasync",
-            Self::List => "readdir",
+            Self::List | Self::ListLogs => "readdir",
+            Self::SyncLogDirectory => "fsync",
             Self::Remove(_) => "unlink",
-            Self::Rename(..) => "rename",
+            Self::Rename(..) | Self::RenameNew(..) => "rename",
         }
     }
 }
@@ -224,7 +244,7 @@ pub enum Reply {
     Bytes(Vec<u8>),
     /// How many bytes were written: fewer than asked for where the disk is full or a limit is reached.
     Wrote(usize),
-    /// The seats found.
+    /// The files found.
     Names(Vec<Name>),
     /// It failed for any other reason.
     Failed(Failure),

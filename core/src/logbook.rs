@@ -82,7 +82,7 @@ enum Phase {
     TakeBack,
     CloseAfterFault,
     CloseToRotate,
-    Rotate(u8),
+    Rotate(u32),
     Reopen,
     CloseAfterTrim,
 }
@@ -241,7 +241,7 @@ impl Logbook {
                 self.wrote()
             }
 
-            (Phase::CloseToRotate, _) => Phase::Rotate(self.options.rotate_keep.max(1) - 1),
+            (Phase::CloseToRotate, _) => Phase::Rotate(u32::from(self.options.rotate_keep.max(1)) - 1),
             (Phase::Rotate(0), Reply::Done | Reply::Missing) => {
                 self.known_before = std::mem::take(&mut self.known);
                 Phase::Reopen

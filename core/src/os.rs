@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -50,10 +52,10 @@ impl Paths {
         match name {
             Name::Directory => self.directory.clone(),
             Name::Log(0) => self.log.clone(),
-            Name::Log(rotation) => {
+            Name::Log(number) => {
                 let mut path = OsString::from(&self.log);
                 path.push(".");
-                path.push(itoa::Buffer::new().format(*rotation));
+                path.push(itoa::Buffer::new().format(*number));
                 path.into()
             }
             name => self.directory.join(name.file_name()),
@@ -121,13 +123,8 @@ impl Os {
         self.at(name, |directory, path| fs::openat(directory, path, flags, private)).map(Into::into)
     }
 
-    /// Names are resolved in the opened directory, whatever its path has come to mean; the log's has its own path.
-    fn at<R>(
-        &self,
-        name: &Name,
-        run: impl FnOnce(std::os::fd::BorrowedFd<'_>, &Path) -> rustix::io::Result<R>,
-    ) -> io::Result<R> {
-        use std::os::fd::AsFd;
+    /// Names are resolved in the opened directory, whatever its path has come to mean; the logs have paths of their own.
+    fn at<R>(&self, name: &Name, run: impl FnOnce(BorrowedFd<'_>, &Path) -> rustix::io::Result<R>) -> io::Result<R> {
         match name {
             Name::Directory => Ok(run(fs::CWD, &self.paths.directory)?),
             Name::Log(_) => Ok(run(fs::CWD, &self.paths.of(name))?),
@@ -154,6 +151,10 @@ impl Os {
                 let stat = self.at(name, |directory, path| fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW))?;
                 return Ok(Reply::Status(self.status(&stat)));
             }
+            Call::LookByPath(name) => {
+                let stat = fs::lstat(self.paths.of(name))?;
+                return Ok(Reply::Status(self.status(&stat)));
+            }
             Call::Lock(handle, mode) => self.with_file(*handle, |file| match mode {
                 Mode::Shared => FileExt::try_lock_shared(file),
                 Mode::Exclusive => FileExt::try_lock_exclusive(file),
@@ -168,10 +169,16 @@ impl Os {
             Call::Truncate { handle, size } => self.with_file(*handle, |file| file.set_len(*size))?,
             Call::Sync(handle) => self.with_file(*handle, File::sync_data)?,
             Call::List => return Ok(Reply::Names(self.list_seats()?)),
+            Call::ListLogs => return Ok(Reply::Names(self.list_logs()?)),
+            Call::SyncLogDirectory => fs::fsync(self.open_log_directory()?)?,
             Call::Remove(name) => self.at(name, |directory, path| fs::unlinkat(directory, path, AtFlags::empty()))?,
             Call::Rename(from, to) => match from {
                 Name::Log(_) => fs::rename(self.paths.of(from), self.paths.of(to))?,
                 from => self.at(from, |directory, path| fs::renameat(directory, path, directory, to.file_name()))?,
+            },
+            Call::RenameNew(from, to) => match from {
+                Name::Log(_) => rename_new(fs::CWD, &self.paths.of(from), &self.paths.of(to))?,
+                from => self.at(from, |directory, path| rename_new(directory, path, Path::new(&to.file_name())))?,
             },
         }
         Ok(Reply::Done)
@@ -205,6 +212,38 @@ impl Os {
             }
             Ok(seats)
         })
+    }
+
+    fn list_logs(&self) -> io::Result<Vec<Name>> {
+        let current = self.paths.log.file_name().unwrap_or_default().as_bytes();
+        let mut logs = Vec::new();
+        for entry in fs::Dir::new(self.open_log_directory()?)? {
+            logs.extend(Name::parse_log(entry?.file_name().to_bytes(), current));
+        }
+        Ok(logs)
+    }
+
+    /// Whoever names the log's place may name it by a link.
+    fn open_log_directory(&self) -> rustix::io::Result<OwnedFd> {
+        let directory =
+            self.paths.log.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::open(directory, OFlags::CLOEXEC | OFlags::DIRECTORY | OFlags::RDONLY, Permissions::empty())
+    }
+}
+
+/// Renames, unless something has the other name.
+fn rename_new(directory: BorrowedFd<'_>, from: &Path, to: &Path) -> rustix::io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    match fs::renameat_with(directory, from, directory, to, fs::RenameFlags::NOREPLACE) {
+        // This file system, or this kernel, cannot.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        renamed => return renamed,
+    }
+    // Only the primary renames a log of ours; what somebody else puts there in between is lost.
+    match fs::statat(directory, to, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Errno::EXIST),
+        Err(Errno::NOENT) => fs::renameat(directory, from, directory, to),
+        Err(error) => Err(error),
     }
 }
 

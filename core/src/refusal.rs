@@ -32,7 +32,13 @@ pub(crate) fn of_reply(call: &Call, reply: &Reply, own: &InstanceId, primary: Op
         (_, reply) => Cause::of(reply),
     };
     let name = match call {
-        Call::Open { name, .. } | Call::Look(name) | Call::Remove(name) | Call::Rename(name, _) => name.clone(),
+        Call::Open { name, .. }
+        | Call::Look(name)
+        | Call::LookByPath(name)
+        | Call::Remove(name)
+        | Call::Rename(name, _)
+        | Call::RenameNew(name, _) => name.clone(),
+        Call::ListLogs | Call::SyncLogDirectory => Name::Log(0),
         Call::Close(handle)
         | Call::Inspect(handle)
         | Call::FileSystem(handle)

@@ -44,7 +44,7 @@ pub fn perform<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, call: &Call
         Call::CreateNew(handle, name) => create_new(objects, caller, *handle, name),
         Call::MakeDirectory(name) => make_directory(objects, caller, name),
         Call::RemoveDirectory(name) => remove(objects, caller, name, true),
-        Call::Modified(name) => match look(objects, caller, name, |_, inode| inode.modified) {
+        Call::Modified(name) => match modified(objects, caller, name) {
             Ok(modified) => return Reply::Time(modified),
             Err(reply) => Err(reply),
         },
@@ -101,7 +101,11 @@ fn perform_election<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, call: 
             caller.file(*handle)?;
             ElectionReply::FileSystem(FileSystem::UNKNOWN)
         }
-        Call::Look(name) => ElectionReply::Status(look(objects, caller, name, |number, inode| inode.status(number))?),
+        Call::Look(name) => {
+            caller.check_base(name)?;
+            ElectionReply::Status(look(objects, name, |number, inode| inode.status(number))?)
+        }
+        Call::LookByPath(name) => ElectionReply::Status(look(objects, name, |number, inode| inode.status(number))?),
         Call::Lock(handle, mode) => {
             let (file, description) = (caller.file(*handle)?, caller.description(*handle));
             granted(objects.inodes().with(file.inode, |inode| inode.lock(description, *mode)))
@@ -152,8 +156,12 @@ fn perform_election<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, call: 
         Call::List => ElectionReply::Names(list(objects, caller, |name| {
             InstanceId::new(name.strip_suffix(".seat")?).ok().map(Name::Seat)
         })?),
+        Call::ListLogs => ElectionReply::Names(list_logs(objects)?),
+        Call::SyncLogDirectory => objects
+            .directory(|directory, _| if directory.exists { ElectionReply::Done } else { ElectionReply::Missing }),
         Call::Remove(name) => return remove(objects, caller, name, false),
-        Call::Rename(from, to) => return rename(objects, caller, from, to),
+        Call::Rename(from, to) => return rename(objects, caller, from, to, true),
+        Call::RenameNew(from, to) => return rename(objects, caller, from, to, false),
     })
 }
 
@@ -284,13 +292,12 @@ fn close<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, handle: Handle) {
     }
 }
 
-fn look<O: Objects, T>(
-    objects: &mut O,
-    caller: &Caller<'_>,
-    name: &Name,
-    read: impl FnOnce(u64, &Inode) -> T,
-) -> Result<T> {
+fn modified<O: Objects>(objects: &mut O, caller: &Caller<'_>, name: &Name) -> Result<Time> {
     caller.check_base(name)?;
+    look(objects, name, |_, inode| inode.modified)
+}
+
+fn look<O: Objects, T>(objects: &mut O, name: &Name, read: impl FnOnce(u64, &Inode) -> T) -> Result<T> {
     objects.directory(|directory, inodes| {
         let number = directory.find(name)?;
         Ok(inodes.with(number, |inode| read(number, inode)))
@@ -309,6 +316,15 @@ fn list<O: Objects, T>(
 ) -> Result<Vec<T>> {
     caller.check_base(&Name::Journal)?;
     Ok(objects.directory(|directory, _| directory.entries.keys().filter_map(&mut admit).collect()))
+}
+
+/// Names of logs are paths, so that no directory need be open.
+fn list_logs<O: Objects>(objects: &mut O) -> Result<Vec<Name>> {
+    let current = Name::Log(0).file_name();
+    objects.directory(|directory, _| {
+        let logs = directory.entries.keys().filter_map(|name| Name::parse_log(name.as_bytes(), current.as_bytes()));
+        if directory.exists { Ok(logs.collect()) } else { Err(ElectionReply::Missing) }
+    })
 }
 
 fn remove<O: Objects>(objects: &mut O, caller: &Caller<'_>, name: &Name, wants_directory: bool) -> Result {
@@ -330,7 +346,7 @@ fn remove<O: Objects>(objects: &mut O, caller: &Caller<'_>, name: &Name, wants_d
     })
 }
 
-fn rename<O: Objects>(objects: &mut O, caller: &Caller<'_>, from: &Name, to: &Name) -> Result {
+fn rename<O: Objects>(objects: &mut O, caller: &Caller<'_>, from: &Name, to: &Name, replaces: bool) -> Result {
     caller.check_base(from)?;
     objects.directory(|directory, inodes| {
         let number = directory.find(from)?;
@@ -338,6 +354,9 @@ fn rename<O: Objects>(objects: &mut O, caller: &Caller<'_>, from: &Name, to: &Na
             return Err(failed(Errno::BUSY));
         }
         if let Ok(replaced) = directory.find(to) {
+            if !replaces {
+                return Err(ElectionReply::Exists);
+            }
             if replaced == number {
                 return Ok(ElectionReply::Done);
             }

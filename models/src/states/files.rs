@@ -220,9 +220,11 @@ pub(super) fn footprint_of(files: &Files, call: &Call) -> Footprint {
             | ElectionCall::Append { handle, .. }
             | ElectionCall::Truncate { handle, .. }
             | ElectionCall::Sync(handle) => (vec![*handle], vec![], false),
-            ElectionCall::Look(name) | ElectionCall::Remove(name) => (vec![], vec![name], true),
-            ElectionCall::List => (vec![], vec![], true),
-            ElectionCall::Rename(from, to) => (vec![], vec![from, to], true),
+            ElectionCall::Look(name) | ElectionCall::LookByPath(name) | ElectionCall::Remove(name) => {
+                (vec![], vec![name], true)
+            }
+            ElectionCall::List | ElectionCall::ListLogs | ElectionCall::SyncLogDirectory => (vec![], vec![], true),
+            ElectionCall::Rename(from, to) | ElectionCall::RenameNew(from, to) => (vec![], vec![from, to], true),
         },
         Call::CreateNew(handle, name) => (vec![*handle], vec![name], true),
         Call::MakeDirectory(name) | Call::RemoveDirectory(name) | Call::Modified(name) => (vec![], vec![name], true),
@@ -238,7 +240,8 @@ pub(super) fn footprint_of(files: &Files, call: &Call) -> Footprint {
             | ElectionCall::Sync(_)
             | ElectionCall::FileSystem(_),
         ) => (false, true),
-        Call::Election(ElectionCall::Inspect(_) | ElectionCall::Look(_)) | Call::Modified(_) => (true, true),
+        Call::Election(ElectionCall::Inspect(_) | ElectionCall::Look(_) | ElectionCall::LookByPath(_))
+        | Call::Modified(_) => (true, true),
         _ => (true, false),
     };
     Footprint {

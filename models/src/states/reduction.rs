@@ -156,7 +156,9 @@ pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
         | ElectionCall::Lock(Handle::DIRECTORY, Mode::Shared) => Ample::Always,
         // The journal is created by whoever is first, and nobody removes it; of what it is, only what stays is looked at, and
         // its size by whoever holds its exclusive lock.
-        ElectionCall::Open { name: Name::Journal, .. } | ElectionCall::Look(Name::Journal) => Ample::Always,
+        ElectionCall::Open { name: Name::Journal, .. }
+        | ElectionCall::Look(Name::Journal)
+        | ElectionCall::LookByPath(Name::Journal) => Ample::Always,
         ElectionCall::Inspect(Handle::JOURNAL) => Ample::Always,
         // Whoever holds the journal's exclusive lock is alone with it and with the seats in the directory: all others are
         // before their shared lock, or are gone.
@@ -176,7 +178,12 @@ pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
         | ElectionCall::Append { handle: Handle::LOG, .. }
         | ElectionCall::Truncate { handle: Handle::LOG, .. }
         | ElectionCall::Sync(Handle::LOG)
-        | ElectionCall::Rename(Name::Log(_), Name::Log(_)) => always(log_is_private),
+        | ElectionCall::Look(Name::Log(_))
+        | ElectionCall::ListLogs
+        | ElectionCall::SyncLogDirectory
+        | ElectionCall::Remove(Name::Log(_))
+        | ElectionCall::Rename(Name::Log(_), Name::Log(_))
+        | ElectionCall::RenameNew(Name::Log(_), Name::Log(_)) => always(log_is_private),
         _ => Ample::Never,
     }
 }

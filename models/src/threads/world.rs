@@ -173,9 +173,10 @@ impl Concerns {
                 }
                 // They tell the size as well, on which no protocol here acts but to see that the journal did not shrink, which
                 // it cannot under the lock that is held then.
-                ElectionCall::Inspect(_) | ElectionCall::Look(_) | ElectionCall::Open { .. } => {
-                    concerns(false, false, true)
-                }
+                ElectionCall::Inspect(_)
+                | ElectionCall::Look(_)
+                | ElectionCall::LookByPath(_)
+                | ElectionCall::Open { .. } => concerns(false, false, true),
                 _ => concerns(true, true, true),
             },
             Call::RecordLock(_) => concerns(true, false, false),
@@ -192,6 +193,8 @@ impl<'a, E: Engine> View<'a, E> {
                 ElectionCall::Remove(Name::Journal)
                     | ElectionCall::Rename(Name::Journal, _)
                     | ElectionCall::Rename(_, Name::Journal)
+                    | ElectionCall::RenameNew(Name::Journal, _)
+                    | ElectionCall::RenameNew(_, Name::Journal)
             ) | Call::CreateNew(_, Name::Journal)
         );
         assert!(!changes_journal, "what is left unexplored rests on it that the journal's name is never changed");
@@ -209,11 +212,12 @@ impl<'a, E: Engine> View<'a, E> {
 fn names_of(call: &Call) -> Option<impl Iterator<Item = &Name>> {
     let (first, second) = match call {
         Call::Election(call) => match call {
-            ElectionCall::Open { name, .. } | ElectionCall::Look(name) | ElectionCall::Remove(name) => {
-                (Some(name), None)
-            }
-            ElectionCall::Rename(from, to) => (Some(from), Some(to)),
-            ElectionCall::List => return None,
+            ElectionCall::Open { name, .. }
+            | ElectionCall::Look(name)
+            | ElectionCall::LookByPath(name)
+            | ElectionCall::Remove(name) => (Some(name), None),
+            ElectionCall::Rename(from, to) | ElectionCall::RenameNew(from, to) => (Some(from), Some(to)),
+            ElectionCall::List | ElectionCall::ListLogs => return None,
             _ => (None, None),
         },
         Call::CreateNew(_, name) | Call::MakeDirectory(name) | Call::RemoveDirectory(name) | Call::Modified(name) => {

@@ -277,6 +277,46 @@ pub(crate) const CASES: &[(&str, &str)] = &[
          0 look .",
     ),
     (
+        "logs that are numbered",
+        "0 list-logs
+         0 open log realtime.log append
+         0 append log one
+         0 rename-new realtime.log realtime.log.1
+         0 inspect log
+         0 open log realtime.log append
+         0 append log two
+         0 rename-new realtime.log realtime.log.1
+         0 rename-new realtime.log realtime.log.10
+         0 rename-new realtime.log realtime.log.11
+         0 rename-new realtime.log.1 realtime.log.1
+         0 open A realtime.log.07 append
+         0 open A realtime.log.0 append
+         0 open A realtime.log.x append
+         0 open A realtime.log.4294967296 append
+         1 list-logs
+         1 open log realtime.log.1 read
+         1 read log 0 64
+         1 open log realtime.log.10 read
+         1 read log 0 64
+         0 remove realtime.log.1
+         1 list-logs
+         1 read log 0 64
+         1 sync-log-directory",
+    ),
+    (
+        "paths and the opened directory",
+        "0 open A journal append
+         0 look journal
+         0 look-by-path journal
+         0 look-by-path .
+         0 close-all
+         0 look journal
+         0 look-by-path journal
+         0 look-by-path realtime.log
+         0 list-logs
+         0 sync-log-directory",
+    ),
+    (
         "a handle that is used again",
         "0 open A x append
          0 lock A exclusive

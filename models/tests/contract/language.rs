@@ -39,6 +39,7 @@ fn election_call(words: &[&str]) -> Option<ElectionCall> {
         ["inspect", of] => E::Inspect(handle(of)?),
         ["file-system", of] => E::FileSystem(handle(of)?),
         ["look", of] => E::Look(name(of)),
+        ["look-by-path", of] => E::LookByPath(name(of)),
         ["lock", of, "shared"] => E::Lock(handle(of)?, Mode::Shared),
         ["lock", of, "exclusive"] => E::Lock(handle(of)?, Mode::Exclusive),
         ["unlock", of] => E::Unlock(handle(of)?),
@@ -50,8 +51,11 @@ fn election_call(words: &[&str]) -> Option<ElectionCall> {
         ["truncate", of, size] => E::Truncate { handle: handle(of)?, size: size.parse().ok()? },
         ["sync", of] => E::Sync(handle(of)?),
         ["list-seats"] => E::List,
+        ["list-logs"] => E::ListLogs,
+        ["sync-log-directory"] => E::SyncLogDirectory,
         ["remove", old] => E::Remove(name(old)),
         ["rename", from, to] => E::Rename(name(from), name(to)),
+        ["rename-new", from, to] => E::RenameNew(name(from), name(to)),
         _ => return None,
     })
 }
@@ -74,8 +78,9 @@ fn name(word: &str) -> Name {
         "." => Name::Directory,
         "journal" => Name::Journal,
         "realtime.log" => Name::Log(0),
-        "realtime.log.1" => Name::Log(1),
-        other => seat.unwrap_or_else(|| Name::Other(other.into())),
+        other => {
+            Name::parse_log(other.as_bytes(), b"realtime.log").or(seat).unwrap_or_else(|| Name::Other(other.into()))
+        }
     }
 }
 
@@ -90,6 +95,7 @@ pub(crate) fn frees(call: &Call) -> bool {
                 | ElectionCall::CloseAll
                 | ElectionCall::Remove(_)
                 | ElectionCall::Rename(..)
+                | ElectionCall::RenameNew(..)
         ) | Call::CreateNew(..)
             | Call::RemoveDirectory(_)
     )

@@ -19,6 +19,7 @@ pub(crate) fn call(call: &Call) -> String {
         Call::Inspect(handle) => format!("inspects {}", opened(*handle)),
         Call::FileSystem(_) => "asks what file system this is".into(),
         Call::Look(name) => format!("looks which file {} is", file(name)),
+        Call::LookByPath(name) => format!("looks which file the path of {} leads to", file(name)),
         Call::Lock(handle, Mode::Shared) => format!("tries the shared lock of {}", opened(*handle)),
         Call::Lock(handle, Mode::Exclusive) => format!("tries the exclusive lock of {}", opened(*handle)),
         Call::Unlock(handle) => format!("unlocks {}", opened(*handle)),
@@ -27,8 +28,11 @@ pub(crate) fn call(call: &Call) -> String {
         Call::Truncate { handle, size } => format!("cuts {} to {size} bytes", opened(*handle)),
         Call::Sync(handle) => format!("flushes {} to the disk", opened(*handle)),
         Call::List => "lists the seats".into(),
+        Call::ListLogs => "lists the rotated logs".into(),
+        Call::SyncLogDirectory => "flushes the names of the logs to the disk".into(),
         Call::Remove(name) => format!("removes {}", file(name)),
         Call::Rename(from, to) => format!("renames {} to {}", file(from), file(to)),
+        Call::RenameNew(from, to) => format!("renames {} to {}, if there is none", file(from), file(to)),
     }
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn reply(reply: &Reply) -> String {
         Reply::Bytes(bytes) if bytes.is_empty() => "nothing".into(),
         Reply::Bytes(bytes) => format!("{} bytes", bytes.len()),
         Reply::Wrote(count) => format!("{count} bytes written"),
-        Reply::Names(names) => format!("{} seats", names.len()),
+        Reply::Names(names) => format!("{} files", names.len()),
         Reply::Failed(failure) => failure.to_string(),
     }
 }

@@ -192,7 +192,7 @@ pub(crate) fn name(call: &Call) -> String {
     };
     let system_call = call.system_call();
     match call {
-        Call::Open { handle: Handle::LOG, name: Name::Log(rotation), .. } if *rotation > 0 => "open older log".into(),
+        Call::Open { handle: Handle::LOG, name: Name::Log(number), .. } if *number > 0 => "open older log".into(),
         Call::Open { handle, .. }
         | Call::Close(handle)
         | Call::Inspect(handle)
@@ -208,9 +208,19 @@ pub(crate) fn name(call: &Call) -> String {
         Call::Lock(handle, Mode::Exclusive) => format!("flock {} exclusive", of(handle)),
         Call::Unlock(handle) => format!("unlock {}", of(handle)),
         Call::Look(Name::Journal) => "lstat journal".into(),
+        Call::LookByPath(Name::Journal) => "lstat journal by path".into(),
+        Call::Look(Name::Log(_)) => "lstat log".into(),
+        Call::ListLogs => "readdir of logs".into(),
+        Call::SyncLogDirectory => "fsync of logs".into(),
         Call::Remove(Name::Seat(_)) => "unlink old seat".into(),
         Call::CloseAll => "close all".into(),
-        Call::MakeDirectory | Call::List | Call::Look(_) | Call::Remove(_) | Call::Rename(..) => system_call.into(),
+        Call::MakeDirectory
+        | Call::List
+        | Call::Look(_)
+        | Call::LookByPath(_)
+        | Call::Remove(_)
+        | Call::Rename(..)
+        | Call::RenameNew(..) => system_call.into(),
     }
 }
 

@@ -116,6 +116,17 @@ pub(super) fn encode_call(call: &Call, to: &mut Vec<u8>) -> u8 {
             encode_name(into, to);
         }
         Call::FileSystem(handle) => to.extend([15, handle.0]),
+        Call::LookByPath(name) => {
+            to.push(16);
+            encode_name(name, to);
+        }
+        Call::ListLogs => to.push(17),
+        Call::SyncLogDirectory => to.push(18),
+        Call::RenameNew(from, into) => {
+            to.push(19);
+            encode_name(from, to);
+            encode_name(into, to);
+        }
     }
     CALL
 }
@@ -169,8 +180,9 @@ fn encode_name(name: &Name, to: &mut Vec<u8>) {
         Name::Directory => (0, ""),
         Name::Journal => (1, ""),
         Name::Seat(id) => (2, id.as_str()),
-        Name::Log(rotation) => {
-            to.extend([3, 1, *rotation]);
+        Name::Log(number) => {
+            to.extend([3, 4]);
+            to.extend(number.to_le_bytes());
             return;
         }
         Name::Other(name) => (4, name),
@@ -243,7 +255,7 @@ impl<'a> Rest<'a> {
             0 => Name::Directory,
             1 => Name::Journal,
             2 => Name::Seat(InstanceId::new(utf8()?).ok()?),
-            3 => Name::Log(*text.first()?),
+            3 => Name::Log(u32::from_le_bytes(text.try_into().ok()?)),
             4 => Name::Other(Arc::from(utf8()?)),
             _ => return None,
         })
@@ -276,6 +288,10 @@ impl<'a> Rest<'a> {
             13 => Call::Remove(self.name()?),
             14 => Call::Rename(self.name()?, self.name()?),
             15 => Call::FileSystem(self.handle()?),
+            16 => Call::LookByPath(self.name()?),
+            17 => Call::ListLogs,
+            18 => Call::SyncLogDirectory,
+            19 => Call::RenameNew(self.name()?, self.name()?),
             _ => return None,
         })
     }
@@ -321,7 +337,7 @@ mod tests {
     #[test]
     fn every_entry_reads_back_as_it_was_written() {
         let id = InstanceId::new("a-1").expect("a valid ID");
-        let names = [Name::Directory, Name::Journal, Name::Seat(id), Name::Log(2), Name::Other("lock".into())];
+        let names = [Name::Directory, Name::Journal, Name::Seat(id), Name::Log(20_261_129), Name::Other("lock".into())];
         let handle = Handle::SEAT;
         let mut calls = vec![
             Call::Close(handle),
@@ -337,10 +353,14 @@ mod tests {
             Call::Sync(handle),
             Call::FileSystem(handle),
             Call::List,
+            Call::ListLogs,
+            Call::SyncLogDirectory,
             Call::Rename(names[3].clone(), names[4].clone()),
+            Call::RenameNew(names[4].clone(), names[3].clone()),
         ];
         for name in names.clone() {
             calls.push(Call::Look(name.clone()));
+            calls.push(Call::LookByPath(name.clone()));
             calls.push(Call::Remove(name.clone()));
             for access in [Access::Directory, Access::Read, Access::Append] {
                 calls.push(Call::Open { handle, name: name.clone(), access });
