@@ -8,13 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::history::findings::{Findings, Promise};
-use crate::history::format;
-use crate::history::judge;
-use crate::history::story;
+use crate::history::{format, judge, story};
 use crate::plan::Plan;
 use crate::plan::order::{self, Steps};
 use crate::process;
-use crate::round::native::{Ran, Rig};
+use crate::round::native::{Ran, Rig, calls};
 
 /// The exit codes of a run: what it broke is added to the last.
 const HELD: i32 = 0;
@@ -57,10 +55,14 @@ pub(crate) struct Told {
 impl Told {
     /// Tells of the run that a rig has just made.
     pub(crate) fn new(plan: &Plan, ran: &Ran, rig: &Rig, findings: &Findings) -> Self {
-        let history = format::of(plan, ran, rig.regions(), None);
+        let Plan { round, seed, ids, protocol, .. } = plan;
+        let title = format!("round {round} of seed {seed}, {} instances of {protocol}", ids.len());
+        // The calls stand before the end, which is the last line of every round.
+        let (told, end) = ran.history.split_at(ran.history.len().saturating_sub(1));
+        let history = [told, &calls::of(plan, rig.regions()), end].concat();
         Self {
-            story: story::tell(plan, ran, rig.regions(), findings),
-            history: String::from_utf8_lossy(&history).into_owned(),
+            story: story::tell(&title, &history, findings),
+            history: String::from_utf8_lossy(&format::text(&history)).into_owned(),
             order: order::of(plan, rig.regions(), &ran.acts),
         }
     }
@@ -159,6 +161,6 @@ impl Place {
 fn attempt(plan: &Plan, rig: &Rig) -> Result<(Ran, Findings), Failure> {
     let ended = rig.wait(plan, rig.release(rig.prepare(plan)?))?;
     let ran = rig.gather(plan, ended)?;
-    let findings = Findings::new(&ran.evidence, &judge::count(&ran.evidence), &ran.mismatches);
+    let findings = judge::judge(&ran.history).findings;
     Ok((ran, findings))
 }

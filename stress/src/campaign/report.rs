@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::Options;
 use super::bound;
-use super::tally::{Affected, Aimed, Primaries, Tally, Totals};
+use super::tally::{Affected, Aimed, FINDINGS_MAX, FoundIn, Primaries, Tally, Totals};
 use crate::history::distribution::{Percentiles, float, percentiles, ratio, recorded};
 use crate::history::failover::{Bound, FACTOR_EACH};
 use crate::plan::fault::Kind;
@@ -29,6 +29,12 @@ pub(crate) struct Report {
     pub(crate) rounds: u64,
     pub(crate) registrants: usize,
     pub(crate) violated_rounds: u64,
+    /// What was found in them, round by round, the first of it.
+    #[serde(default)]
+    pub(crate) findings: Vec<String>,
+    /// Why nothing follows from what is missing in a round, and in how many it was so.
+    #[serde(default)]
+    pub(crate) unjudged: BTreeMap<String, u64>,
     pub(crate) primaries: Primaries,
     /// `null` for a protocol without a journal to recompute it from.
     pub(crate) wrong_primary: Option<u64>,
@@ -115,10 +121,12 @@ pub(crate) struct Ending {
 impl Report {
     /// Draws the conclusions.
     pub(crate) fn new(options: &Options, tally: &Tally, ending: Ending) -> Self {
-        let Tally { totals, latency, failover, takeover, wake_up } = tally;
+        let Tally { totals, latency, failover, takeover, wake_up, findings } = tally;
         let Totals {
             rounds,
             violated,
+            unjudged,
+            instances_max,
             primaries,
             wrong_primary,
             entries,
@@ -150,6 +158,8 @@ impl Report {
             rounds,
             registrants: options.template.registrants,
             violated_rounds: violated,
+            findings: in_words(findings),
+            unjudged,
             primaries,
             wrong_primary: options.has_journal().then_some(wrong_primary),
             events: Events {
@@ -175,7 +185,7 @@ impl Report {
             },
             latency_us: percentiles(latency),
             failover_us: percentiles(failover),
-            failover_bound: Bound::new(wake_up, takeover, FACTOR_EACH * float(options.template.registrants as u64)),
+            failover_bound: Bound::new(wake_up, takeover, FACTOR_EACH * float(instances_max)),
             // Jobs run side by side, so that each one's time is a part of the whole. Bare processes wait for nothing: no more
             // of their rounds than there are processors go on at a time.
             rounds_per_second,
@@ -204,6 +214,9 @@ impl Report {
             (Verdict::Violated, None)
         } else if self.rounds == 0 {
             (Verdict::Inconclusive, Some("no round was run".into()))
+        } else if let Some((why, _)) = self.unjudged.iter().max_by_key(|(_, count)| **count) {
+            let count: u64 = self.unjudged.values().sum();
+            (Verdict::Inconclusive, Some(format!("{count} of {} rounds could not be judged: {why}", self.rounds)))
         } else if !missing.is_empty() {
             let why = format!("these faults never happened: {}; run more rounds", missing.join(", "));
             (Verdict::Inconclusive, Some(why))
@@ -224,6 +237,17 @@ impl Report {
         json.push(b'\n');
         json
     }
+}
+
+/// The findings of rounds, in the rounds' order.
+fn in_words(findings: &[FoundIn]) -> Vec<String> {
+    let mut findings: Vec<&FoundIn> = findings.iter().collect();
+    findings.sort_by_key(|found| found.round);
+    let texts = findings.into_iter().flat_map(|found| {
+        let FoundIn { round, texts } = found;
+        texts.iter().map(move |text| format!("round {round}: {text}"))
+    });
+    texts.take(FINDINGS_MAX).collect()
 }
 
 impl FaultRounds {
@@ -262,7 +286,7 @@ mod tests {
     pub(super) fn tally() -> Tally {
         let mut batch = Batch { latencies_ns: vec![400_000, 500_000, 1_000_000], ..Batch::default() };
         let totals = &mut batch.totals;
-        totals.rounds = 3_000;
+        (totals.rounds, totals.instances_max) = (3_000, 4);
         totals.primaries.one = 3_000;
         (totals.entries.delivered, totals.entries.once) = (9_000, 9_000);
         (totals.traces, totals.busy_ns, totals.validation_ns) = (12_000, 2_000_000_000, 100_000_000);

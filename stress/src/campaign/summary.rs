@@ -17,6 +17,8 @@ impl fmt::Display for Report {
             rounds,
             registrants,
             violated_rounds,
+            findings: _,
+            unjudged,
             primaries,
             wrong_primary,
             events,
@@ -57,6 +59,9 @@ impl fmt::Display for Report {
         if *many > 0 {
             let by: Vec<_> = by_entries.iter().map(|(entries, events)| format!("{events} with {entries}")).collect();
             writeln!(formatter, "  entries      {}", by.join(", "))?;
+        }
+        for (why, count) in unjudged {
+            writeln!(formatter, "  unjudged     {count} rounds: {why}")?;
         }
         if *failed_instances > 0 {
             writeln!(formatter, "  failed       {failed_instances} instances without an orderly end")?;

@@ -44,12 +44,26 @@ pub(crate) fn add_aimed(to: &mut BTreeMap<String, Aimed>, from: &BTreeMap<String
     }
 }
 
+/// More findings than this are counted, and not kept in words.
+pub(crate) const FINDINGS_MAX: usize = 1000;
+
+/// What was found in a round, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FoundIn {
+    pub(crate) round: u64,
+    pub(crate) texts: Vec<String>,
+}
+
 /// What can be added up by adding numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     pub(crate) rounds: u64,
     /// Rounds in which something promised did not hold.
     pub(crate) violated: u64,
+    /// Why nothing follows from what is missing in a round, and in how many it was so.
+    pub(crate) unjudged: BTreeMap<String, u64>,
+    /// The most instances that took part in a round.
+    pub(crate) instances_max: u64,
     pub(crate) primaries: Primaries,
     pub(crate) wrong_primary: u64,
     pub(crate) entries: Entries,
@@ -90,6 +104,8 @@ pub(crate) struct Batch {
     pub(crate) takeovers_ns: Vec<u64>,
     /// From the death of a bare lock's holder to the wake-up of its waiter, in nanoseconds.
     pub(crate) wake_ups_ns: Vec<u64>,
+    /// What was found, the first of it.
+    pub(crate) findings: Vec<FoundIn>,
 }
 
 /// All batches so far.
@@ -100,6 +116,7 @@ pub(crate) struct Tally {
     pub(crate) failover: Histogram<u64>,
     pub(crate) takeover: Histogram<u64>,
     pub(crate) wake_up: Histogram<u64>,
+    pub(crate) findings: Vec<FoundIn>,
 }
 
 impl Tally {
@@ -111,13 +128,16 @@ impl Tally {
             failover: histogram(),
             takeover: histogram(),
             wake_up: histogram(),
+            findings: Vec::new(),
         }
     }
 
     /// Takes a batch in.
     pub(crate) fn add(&mut self, batch: &Batch) {
         self.totals.add(&batch.totals);
-        let Batch { totals: _, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns } = batch;
+        let Batch { totals: _, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns, findings } = batch;
+        let room = FINDINGS_MAX.saturating_sub(self.findings.len());
+        self.findings.extend(findings.iter().take(room).cloned());
         for (histogram, spans) in [
             (&mut self.latency, latencies_ns),
             (&mut self.failover, failovers_ns),
@@ -137,6 +157,8 @@ impl Totals {
         let Self {
             rounds,
             violated,
+            unjudged,
+            instances_max,
             primaries: Primaries { zero, one, many },
             wrong_primary,
             entries,
@@ -155,6 +177,10 @@ impl Totals {
         } = other;
         self.rounds += rounds;
         self.violated += violated;
+        for (why, count) in unjudged {
+            *self.unjudged.entry(why.clone()).or_default() += count;
+        }
+        self.instances_max = self.instances_max.max(*instances_max);
         self.primaries.zero += zero;
         self.primaries.one += one;
         self.primaries.many += many;

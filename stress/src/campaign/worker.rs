@@ -11,12 +11,12 @@ use single_primary::Os;
 use super::attempt::Told;
 use super::kept;
 use super::shard::Shard;
-use super::tally::Batch;
+use super::tally::{Batch, FINDINGS_MAX, FoundIn};
 use super::wake_up::WakeUp;
 use crate::failure::Failure;
-use crate::history::findings::{Findings, Promise};
-use crate::history::format;
-use crate::history::judge::{self, Count, Evidence, Seen};
+use crate::history::findings::Promise;
+use crate::history::format::{self, Line, What};
+use crate::history::judge::{self, Judged};
 use crate::plan::{Plan, Template};
 use crate::process;
 use crate::process::clock;
@@ -207,12 +207,21 @@ impl Worker {
         plan: &Plan,
         ended: Ended,
     ) -> Result<(), Failure> {
-        let ran = rig.gather(plan, ended)?;
-        let findings = self.count(&ran);
+        let mut ran = rig.gather(plan, ended)?;
+        if let Some(span_ns) = self.wake_up_ns.take() {
+            let line = Line { round: plan.round, at_ns: ran.released_ns, what: What::WakeUp { span_ns } };
+            ran.history.insert(ran.history.len().saturating_sub(1), line);
+        }
+        let judged = judge::judge(&ran.history);
+        self.count(&ran, &judged, plan.ids.len());
         if rounds.tells_history {
-            let lines =
-                String::from_utf8_lossy(&format::of(plan, &ran, rig.regions(), self.wake_up_ns.take())).into_owned();
+            let lines = String::from_utf8_lossy(&format::text(&ran.history)).into_owned();
             self.send(&Message::History(lines)).map_err(heard())?;
+        }
+        let findings = judged.findings;
+        if !findings.is_empty() && self.batch.findings.len() < FINDINGS_MAX {
+            let texts = findings.all().iter().map(|finding| finding.text.clone()).collect();
+            self.batch.findings.push(FoundIn { round: plan.round, texts });
         }
         if let Some(promise) = findings.gravest()
             && shared.violated[promise as usize].fetch_add(1, Ordering::Relaxed) < KEPT_MAX
@@ -225,33 +234,36 @@ impl Worker {
         rig.clean()
     }
 
-    /// Adds a round to the batch, and says what is wrong with it.
-    fn count(&mut self, ran: &Ran) -> Findings {
-        let Ran {
-            released_ns,
-            evidence,
+    /// Adds a round of so many instances to the batch.
+    fn count(&mut self, ran: &Ran, judged: &Judged, instances: usize) {
+        let Ran { released_ns: _, history: _, validation_ns, traces, cut_traces, boundaries, waited_ns, acts: _ } = ran;
+        let Judged {
+            findings,
+            unjudged,
+            primaries,
+            entries,
+            tenures: _,
+            failed,
             faults,
-            validation_ns,
-            mismatches,
-            traces,
-            cut_traces,
-            boundaries,
-            waited_ns,
-            acts: _,
-        } = ran;
-        let count = judge::count(evidence);
-        let findings = Findings::new(evidence, &count, mismatches);
-        let Batch { totals, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns: _ } = &mut self.batch;
-        let Count { primaries, wrong_primary, entries, failed, nobody_excused: _, problems: _ } = count;
+            latencies_ns: latencies,
+            failovers_ns: failovers,
+            takeovers_ns: takeovers,
+            wake_ups_ns: wake_ups,
+        } = judged;
+        let Batch { totals, latencies_ns, failovers_ns, takeovers_ns, wake_ups_ns, findings: _ } = &mut self.batch;
         totals.rounds += 1;
         totals.violated += u64::from(!findings.is_empty());
+        if let Some(why) = unjudged {
+            *totals.unjudged.entry(why.clone()).or_default() += 1;
+        }
+        totals.instances_max = totals.instances_max.max(instances as u64);
         *match primaries {
-            0 => &mut totals.primaries.zero,
-            1 => &mut totals.primaries.one,
-            _ => &mut totals.primaries.many,
+            None | Some(0) => &mut totals.primaries.zero,
+            Some(1) => &mut totals.primaries.one,
+            Some(_) => &mut totals.primaries.many,
         } += 1;
-        totals.wrong_primary += wrong_primary;
-        totals.entries.add(&entries);
+        totals.wrong_primary += findings.count(Promise::RightPrimary);
+        totals.entries.add(entries);
         totals.failed += failed;
         for (kind, count) in faults {
             *totals.faults.entry(kind.clone()).or_default() += count;
@@ -261,7 +273,7 @@ impl Worker {
         }
         totals.traces += traces;
         totals.cut_traces += cut_traces;
-        totals.trace_mismatches += mismatches.len() as u64;
+        totals.trace_mismatches += findings.count(Promise::PathOfMachine);
         totals.validation_ns += validation_ns;
         totals.waited_ns += waited_ns;
         for (boundary, hit) in boundaries {
@@ -269,11 +281,10 @@ impl Worker {
             aimed.planned += 1;
             aimed.hit += u64::from(*hit);
         }
-        let verdicts = evidence.instances.iter().filter_map(|instance| instance.verdict_ns);
-        latencies_ns.extend(verdicts.map(|at_ns| at_ns.saturating_sub(*released_ns)));
-        failovers_ns.extend(failovers(evidence));
-        takeovers_ns.extend(takeovers(evidence));
-        findings
+        latencies_ns.extend(latencies);
+        failovers_ns.extend(failovers);
+        takeovers_ns.extend(takeovers);
+        wake_ups_ns.extend(wake_ups);
     }
 
     /// Runs a round of bare processes: what no campaign can be faster than.
@@ -302,7 +313,6 @@ impl Worker {
     fn wake_up(&mut self, wake_up: &WakeUp, path: &Path) -> Result<(), Failure> {
         let remedy = "raise the limit of processes, or give fewer --registrants or --jobs";
         let span_ns = wake_up.measure(path).map_err(Failure::environment("a bare lock", "fork or kill", remedy))?;
-        self.batch.wake_ups_ns.extend(span_ns);
         self.wake_up_ns = span_ns;
         Ok(())
     }
@@ -318,28 +328,6 @@ impl Worker {
         line.push(b'\n');
         self.to.write_all(&line)
     }
-}
-
-/// From the end of each tenure to the beginning of the one that followed it, where they do not overlap.
-fn failovers(evidence: &Evidence) -> impl Iterator<Item = u64> {
-    let mut tenures: Vec<_> = evidence.instances.iter().flat_map(|instance| &instance.tenures).copied().collect();
-    tenures.sort_unstable_by_key(|tenure| tenure.from_ns);
-    let mut ended_ns = None;
-    tenures.into_iter().filter_map(move |tenure| {
-        let before = ended_ns.replace(ended_ns.unwrap_or(0).max(tenure.until_ns));
-        tenure.from_ns.checked_sub(before?)
-    })
-}
-
-/// From the death of each primary to the next tenure of one who knew of it, where they do not overlap.
-fn takeovers(evidence: &Evidence) -> impl Iterator<Item = u64> {
-    let instances = &evidence.instances;
-    instances.iter().filter(|instance| instance.died).filter_map(|dead| {
-        let died_ns = dead.tenures.last()?.until_ns;
-        let knew = |instance: &&Seen| instance.verdict_ns.is_some_and(|known_ns| known_ns < died_ns);
-        let later = instances.iter().filter(knew).flat_map(|instance| &instance.tenures).map(|tenure| tenure.from_ns);
-        later.filter_map(|from_ns| from_ns.checked_sub(died_ns)).min()
-    })
 }
 
 fn heard() -> impl FnOnce(std::io::Error) -> Failure {

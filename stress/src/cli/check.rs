@@ -12,10 +12,10 @@ use super::exit::Exit;
 use super::export;
 use super::span;
 use crate::failure::Failure;
-use crate::history::checker::{Checker, LINE_BYTES_MAX};
-use crate::history::failover::{Bound, FACTOR_EACH};
+use crate::history::failover::Bound;
+use crate::history::reader::{LINE_BYTES_MAX, Reader};
 
-/// How many findings are told; all are counted.
+/// How many findings are told to people; all are counted.
 const TOLD_MAX: usize = 20;
 
 /// The options of `stress check`.
@@ -27,12 +27,19 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = span::parse, value_name = "SPAN")]
     failover_max: Option<Duration>,
     /// How many times the median wake-up of a bare lock the median failover after a death may take; the history tells both
-    /// [default: eight for each of four instances]
-    #[arg(long, default_value_t = 4.0 * FACTOR_EACH, hide_default_value = true, value_name = "FACTOR")]
-    failover_factor: f64,
+    /// [default: eight for each instance]
+    #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
+    failover_factor: Option<f64>,
     /// Write the report as one JSON object to this file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     export_json: Option<PathBuf>,
+}
+
+fn parse_factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
+        _ => Err("give a positive number".into()),
+    }
 }
 
 /// What was found in a history.
@@ -59,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     } else {
         Box::new(BufReader::with_capacity(1 << 20, File::open(&arguments.history).map_err(failure("open"))?))
     };
-    let mut checker = Checker::new(arguments.failover_max, arguments.failover_factor);
+    let mut reader = Reader::new(arguments.failover_max, arguments.failover_factor);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -69,10 +76,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         if line.len() == LINE_BYTES_MAX && !line.ends_with(b"\n") {
             input.skip_until(b'\n').map_err(failure("read"))?;
         }
-        checker.take(&line);
+        reader.take(&line);
     }
-    let report = report(checker);
-    for finding in &report.findings {
+    let report = report(reader);
+    for finding in report.findings.iter().take(TOLD_MAX) {
         eprintln!("{finding}");
     }
     let Report { verdict, lines, rounds, tenures, events, violations, failover, findings: _ } = &report;
@@ -86,8 +93,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     Ok(report.verdict.into())
 }
 
-fn report(checker: Checker) -> Report {
-    let found = checker.finish();
+fn report(reader: Reader) -> Report {
+    let found = reader.finish();
     let verdict = if found.violations > 0 {
         Verdict::Violated
     } else if found.doubts > 0 {
@@ -95,8 +102,6 @@ fn report(checker: Checker) -> Report {
     } else {
         Verdict::Holds
     };
-    let mut findings = found.findings;
-    findings.truncate(TOLD_MAX);
     Report {
         verdict,
         lines: found.lines,
@@ -105,6 +110,6 @@ fn report(checker: Checker) -> Report {
         events: found.events,
         violations: found.violations,
         failover: found.failover,
-        findings,
+        findings: found.findings,
     }
 }

@@ -1,8 +1,6 @@
-//! What a round did not keep, in words.
+//! What a round did not keep: each finding by itself, and all of them in a few words.
 
 use serde::{Deserialize, Serialize};
-
-use super::judge::{Count, Evidence};
 
 /// What a round can break, the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -10,8 +8,10 @@ use super::judge::{Count, Evidence};
 pub(crate) enum Promise {
     /// At most one instance is primary at a time.
     SinglePrimary,
-    /// It is the one that the journal elects.
+    /// It is the one that the election's own records elect.
     RightPrimary,
+    /// Terms rise.
+    TermsRise,
     /// No event has several entries.
     NoneDoubled,
     /// Every event has an entry.
@@ -26,12 +26,13 @@ pub(crate) enum Promise {
 
 impl Promise {
     /// How many there are.
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const COUNT: usize = 8;
 
     /// All of them, in their order.
-    const ALL: [Self; Self::COUNT] = [
+    pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::SinglePrimary,
         Self::RightPrimary,
+        Self::TermsRise,
         Self::NoneDoubled,
         Self::NoneLost,
         Self::SomePrimary,
@@ -49,6 +50,7 @@ impl Promise {
         match self {
             Self::SinglePrimary => "several primaries at one moment",
             Self::RightPrimary => "a primary that the journal does not elect",
+            Self::TermsRise => "a term that does not rise",
             Self::NoneDoubled => "an event with several entries",
             Self::NoneLost => "an event without an entry",
             Self::SomePrimary => "nobody primary",
@@ -58,61 +60,76 @@ impl Promise {
     }
 }
 
+/// One thing that is wrong with a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) promise: Promise,
+    /// The line of the history that shows it, where one does.
+    pub(crate) line: Option<u64>,
+    /// What is wrong, in words.
+    pub(crate) text: String,
+}
+
 /// What is wrong with a round; nothing where it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
-    texts: Vec<String>,
-    gravest: Option<Promise>,
+    all: Vec<Finding>,
+    /// How many were primary at one moment.
+    pub(crate) primaries: usize,
 }
 
 impl Findings {
-    /// Puts a round's count into words.
-    pub(crate) fn new(evidence: &Evidence, count: &Count, mismatches: &[String]) -> Self {
-        let mut findings = Self::default();
-        if count.holds() && mismatches.is_empty() {
-            return findings;
-        }
-        let mut find = |promise: Promise, is_broken: bool, text: String| {
-            if is_broken {
-                findings.gravest = Some(findings.gravest.map_or(promise, |gravest| gravest.min(promise)));
-                findings.texts.push(text);
-            }
-        };
-        let Count { primaries, wrong_primary, entries, failed, nobody_excused, problems: _ } = count;
-        find(Promise::SomePrimary, *primaries == 0 && !nobody_excused, "nobody was primary".into());
-        find(Promise::SinglePrimary, *primaries > 1, format!("{primaries} were primary at one moment"));
-        let wrong = format!("{wrong_primary} primary that the journal does not elect");
-        find(Promise::RightPrimary, *wrong_primary > 0, wrong);
-        find(Promise::NoneLost, entries.never > 0, format!("{} of the events without an entry", entries.never));
-        find(Promise::NoneDoubled, entries.many > 0, format!("{} of the events with several entries", entries.many));
-        find(Promise::GoodOrder, *failed > 0, format!("{failed} of the instances without an orderly end"));
-        for seen in &evidence.instances {
-            if let Some(why) = &seen.failed {
-                find(Promise::GoodOrder, true, format!("{} failed: {why}", seen.id));
-            }
-        }
-        for problem in &evidence.problems {
-            find(Promise::GoodOrder, true, problem.clone());
-        }
-        for how in mismatches {
-            find(Promise::PathOfMachine, true, format!("not a path of the machine: {how}"));
-        }
-        findings
+    /// One more.
+    pub(crate) fn find(&mut self, promise: Promise, line: Option<u64>, text: String) {
+        self.all.push(Finding { promise, line, text });
+    }
+
+    /// Only those that the round is judged by.
+    pub(crate) fn retain(&mut self, is_judged: impl Fn(Promise) -> bool) {
+        self.all.retain(|finding| is_judged(finding.promise));
+    }
+
+    /// Each by itself, as they were found.
+    pub(crate) fn all(&self) -> &[Finding] {
+        &self.all
     }
 
     /// Whether the round kept every promise.
     pub(crate) fn is_empty(&self) -> bool {
-        self.texts.is_empty()
+        self.all.is_empty()
+    }
+
+    /// How many of them break a promise.
+    pub(crate) fn count(&self, promise: Promise) -> u64 {
+        self.all.iter().filter(|finding| finding.promise == promise).count() as u64
     }
 
     /// The gravest of the promises that were broken.
     pub(crate) fn gravest(&self) -> Option<Promise> {
-        self.gravest
+        self.all.iter().map(|finding| finding.promise).min()
     }
 }
 
 impl std::fmt::Display for Findings {
+    /// What was broken, the gravest first and how often, and what a single finding says that a number does not.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.texts.join("; "))
+        let mut texts = Vec::new();
+        for promise in Promise::ALL {
+            let mut found = self.all.iter().filter(|finding| finding.promise == promise).peekable();
+            if found.peek().is_none() {
+                continue;
+            }
+            let count = self.count(promise);
+            match promise {
+                Promise::SinglePrimary => texts.push(format!("{} were primary at one moment", self.primaries)),
+                Promise::RightPrimary => texts.push(format!("{count} primary that the journal does not elect")),
+                Promise::NoneDoubled => texts.push(format!("{count} of the events with several entries")),
+                Promise::NoneLost => texts.push(format!("{count} of the events without an entry")),
+                Promise::TermsRise | Promise::SomePrimary | Promise::GoodOrder | Promise::PathOfMachine => {
+                    texts.extend(found.map(|finding| finding.text.clone()));
+                }
+            }
+        }
+        formatter.write_str(&texts.join("; "))
     }
 }

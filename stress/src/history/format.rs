@@ -4,29 +4,42 @@
 //!
 //! | `what` | besides | says |
 //! |---|---|---|
+//! | `begin` | `instances`, `promises`, `may_refuse`, `may_lose`, `may_be_silent` | who takes part, and what the round is judged by |
+//! | `start` | `instance` | it was started; without this line, with the round |
 //! | `believe` | `instance`, `term` | it has come to believe that it is primary; term 0 where there are none |
+//! | `claim` | `instance` | it said that it is primary when nobody can tell from when to when it was |
 //! | `cease` | `instance` | it surely believed so up to here |
 //! | `leave` | `instance` | it has left in good order |
 //! | `die` | `instance` | the kernel has taken its locks away |
 //! | `fail` | `instance`, `why` | it takes no part any more |
+//! | `retire` | `instance` | it leaves before the others, as planned |
 //! | `follow` | `instance` | it knows that another is primary |
 //! | `deliver` | `instance`, `event` | an event is about to reach it |
+//! | `record` | `instance`, `event` | it has come back to its caller as primary since the event reached it: the entry is written |
 //! | `log` | `instance`, `event` | it has written the event's entry |
+//! | `entries` | `event`, `count` | so many whole lines of the log hold the event at the end; where this is told, it counts, and not `log` |
 //! | `excuse` | `event`, `why` | the event needs no entry |
 //! | `elect` | `term`, `primary`, `candidates` | what follows from the election's own records |
+//! | `anew` | `instance` | it has emptied the election's records, for nobody lived: terms begin anew |
+//! | `remove` | | the election's records were removed: nobody must write any more, and terms begin anew |
+//! | `resume` | | what came before and no successor has written is excused: whoever is told of an event from here on has it |
+//! | `fault` | `instance`, `kind`, `how` | what was done to it, or to the round |
+//! | `problem` | `why` | what else was seen to be wrong |
+//! | `deviate` | `instance`, `why` | its calls are no path of the election's machine |
+//! | `unjudged` | `why` | nothing follows from what is missing in the round |
+//! | `call` | `instance`, `call` | a system call and its reply, in words: nothing is judged by it |
 //! | `wake-up` | `span_ns` | so long a bare blocked lock took to wake up when its holder was killed, at about that time |
 //! | `end` | | the round is over, and all of it is told |
 //!
-//! The lines of a round stand together, and `end` is the last of them; those of one instance stand in the order in which it
-//! did what they say. Other fields are passed over.
+//! The lines of a round stand together, `begin` is the first of them if there is one, and `end` is the last; those of one
+//! instance stand in the order in which it did what they say. Other fields are passed over.
+//!
+//! `promises` are those of [`Promise`], by name. Without `begin`, a round is judged by `single-primary`, `terms-rise`,
+//! `none-doubled`, `none-lost` and, where there is any `elect`, `right-primary`.
 
 use serde::{Deserialize, Serialize};
-use single_primary::call::{Call, Handle, Reply};
 
-use super::judge::elections;
-use crate::plan::Plan;
-use crate::round::native::Ran;
-use crate::round::native::trace::{Entry, Region};
+use super::findings::Promise;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,86 +54,61 @@ pub(crate) struct Line {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub(crate) enum What {
+    Begin(Begin),
+    Start { instance: String },
     Believe { instance: String, term: u64 },
+    Claim { instance: String },
     Cease { instance: String },
     Leave { instance: String },
     Die { instance: String },
     Fail { instance: String, why: String },
+    Retire { instance: String },
     Follow { instance: String },
     Deliver { instance: String, event: String },
+    Record { instance: String, event: String },
     Log { instance: String, event: String },
+    Entries { event: String, count: u64 },
     Excuse { event: String, why: String },
     Elect { term: u64, primary: String, candidates: Vec<String> },
+    Anew { instance: String },
+    Remove,
+    Resume,
+    Fault { instance: Option<String>, kind: String, how: Option<String> },
+    Problem { why: String },
+    Deviate { instance: String, why: String },
+    Unjudged { why: String },
+    Call { instance: String, call: String },
     WakeUp { span_ns: u64 },
     End,
 }
 
-/// The history of a round, as lines of JSON, with a wake-up that was measured before it.
-pub(crate) fn of(plan: &Plan, ran: &Ran, regions: &[Region], wake_up_ns: Option<u64>) -> Vec<u8> {
-    let mut lines = Vec::new();
-    let mut last_ns = ran.released_ns;
-    for ((index, id), region) in plan.ids.iter().enumerate().zip(regions) {
-        let instance = || id.clone();
-        let mut logging = None;
-        let mut at_ns = ran.released_ns;
-        let mut believes = false;
-        for stamped in region.entries() {
-            at_ns = stamped.at_ns;
-            let what = match stamped.entry {
-                Entry::Believe { term } => {
-                    believes = true;
-                    What::Believe { instance: instance(), term }
-                }
-                Entry::Cease => {
-                    believes = false;
-                    What::Cease { instance: instance() }
-                }
-                Entry::Verdict { primary: false } => What::Follow { instance: instance() },
-                Entry::Left => What::Leave { instance: instance() },
-                Entry::Failed(why) => What::Fail { instance: instance(), why },
-                Entry::Deliver(event) => What::Deliver { instance: instance(), event: Plan::event_id(event as usize) },
-                Entry::Call(Call::Append { handle: Handle::LOG, bytes }) => {
-                    logging = event_of(&bytes).map(|event| (event, bytes.len()));
-                    continue;
-                }
-                Entry::Reply(Reply::Wrote(written)) => match logging.take() {
-                    Some((event, length)) if length == written => What::Log { instance: instance(), event },
-                    _ => continue,
-                },
-                _ => continue,
-            };
-            lines.push((at_ns, what));
-        }
-        let seen = &ran.evidence.instances[index];
-        if seen.died {
-            // The dead were primary until they were killed, which their tenure says if they were.
-            let until_ns = seen.tenures.last().filter(|_| believes).map_or(at_ns, |tenure| tenure.until_ns);
-            lines.push((until_ns.max(at_ns), What::Die { instance: instance() }));
-        }
-        last_ns = last_ns.max(at_ns);
-    }
-    for journal in &ran.evidence.journals {
-        lines.extend(elections(journal).into_iter().map(|elected| {
-            let (term, primary, candidates) = (elected.term, elected.primary, elected.candidates);
-            (ran.released_ns, What::Elect { term, primary, candidates })
-        }));
-    }
-    for (event, why) in ran.evidence.excuses() {
-        lines.push((last_ns, What::Excuse { event: Plan::event_id(event), why }));
-    }
-    lines.extend(wake_up_ns.map(|span_ns| (ran.released_ns, What::WakeUp { span_ns })));
-    lines.push((last_ns, What::End));
+/// Who takes part in a round, and what it is judged by: what its plan and its faults explain is no violation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Begin {
+    pub(crate) instances: Vec<String>,
+    pub(crate) promises: Vec<Promise>,
+    /// Whether an instance may refuse to take part because of what is done to the round.
+    #[serde(default)]
+    pub(crate) may_refuse: bool,
+    /// Whether what is done to the round may keep any event from being written.
+    #[serde(default)]
+    pub(crate) may_lose: bool,
+    /// Whether an instance may say nothing of what it believes.
+    #[serde(default)]
+    pub(crate) may_be_silent: bool,
+}
+
+/// Lines of a round as text.
+pub(crate) fn text(lines: &[Line]) -> Vec<u8> {
     let mut text = Vec::new();
-    for (at_ns, what) in lines {
-        serde_json::to_writer(&mut text, &Line { round: plan.round, at_ns, what }).expect("a vector takes all");
+    for line in lines {
+        serde_json::to_writer(&mut text, line).expect("a vector takes all");
         text.push(b'\n');
     }
     text
 }
 
-/// The event that a line of realtime.log is the entry of.
-fn event_of(line: &[u8]) -> Option<String> {
-    let rest = line.strip_prefix(b"{\"event\":\"")?;
-    let id = rest.split(|&byte| byte == b'"').next()?;
-    Some(String::from_utf8_lossy(id).into_owned())
+/// The lines of a text that was written so.
+pub(crate) fn lines(text: &str) -> Vec<Line> {
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

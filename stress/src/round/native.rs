@@ -1,6 +1,7 @@
 //! One round: its processes are forked, released together, waited for, and what they left behind is gathered.
 
 mod attended;
+pub(crate) mod calls;
 mod disturbance;
 mod gather;
 mod heir;
@@ -12,7 +13,6 @@ pub(crate) mod trace;
 mod turns;
 mod validation;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ use self::host::{PATIENCE, Stage};
 use self::instance::Place;
 use self::trace::Region;
 use crate::failure::Failure;
-use crate::history::judge::Evidence;
+use crate::history::format::Line;
 use crate::plan::Plan;
 use crate::plan::boundary::Boundary;
 use crate::plan::order::Act;
@@ -81,13 +81,10 @@ pub(crate) struct Ended {
 pub(crate) struct Ran {
     /// When the processes were released.
     pub(crate) released_ns: u64,
-    pub(crate) evidence: Evidence,
-    /// How often each kind of fault happened.
-    pub(crate) faults: BTreeMap<String, u64>,
+    /// What its instances did and believed, and what happened to them.
+    pub(crate) history: Vec<Line>,
     /// How long its traces took to follow.
     pub(crate) validation_ns: u64,
-    /// What in its traces is no path of the machine, by instance.
-    pub(crate) mismatches: Vec<String>,
     /// How many traces were followed to their end.
     pub(crate) traces: u64,
     /// How many were too long to be kept whole.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{WIDTH, escaped, open, time};
 use crate::history::distribution::float;
-use crate::history::format::{Line, What};
+use crate::history::format::{self, Line, What};
 
 /// Where the lanes begin, and how high one is.
 const LEFT: u32 = 100;
@@ -24,7 +24,7 @@ struct Scene {
 
 /// Draws a history.
 pub(super) fn draw(page: &mut String, history: &str) {
-    let lines: Vec<Line> = history.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines = format::lines(history);
     let told = || lines.iter().filter(|line| !matches!(line.what, What::Elect { .. } | What::WakeUp { .. }));
     let first_ns = told().map(|line| line.at_ns).min().unwrap_or(0);
     let last_ns = told().map(|line| line.at_ns).max().unwrap_or(0);

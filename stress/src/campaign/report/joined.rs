@@ -1,7 +1,7 @@
 //! The reports of a campaign's parts as one.
 
 use super::{Events, FaultRounds, Report};
-use crate::campaign::tally::add_aimed;
+use crate::campaign::tally::{FINDINGS_MAX, add_aimed};
 use crate::history::distribution::{self, float, percentiles, recorded};
 use crate::history::failover::Bound;
 
@@ -27,9 +27,10 @@ impl Report {
         let failover = joined(|report| &report.failover_histogram_ns);
         let takeover = joined(|report| &report.takeover_histogram_ns);
         let wake_up = joined(|report| &report.wake_up_histogram_ns);
+        let factor = reports.iter().map(|report| report.failover_bound.factor).fold(0.0, f64::max);
         all.latency_us = percentiles(&latency);
         all.failover_us = percentiles(&failover);
-        all.failover_bound = Bound::new(&wake_up, &takeover, first.failover_bound.factor);
+        all.failover_bound = Bound::new(&wake_up, &takeover, factor);
         all.latency_histogram_ns = recorded(&latency);
         all.failover_histogram_ns = recorded(&failover);
         all.takeover_histogram_ns = recorded(&takeover);
@@ -41,6 +42,11 @@ impl Report {
     fn add(&mut self, other: &Self) {
         self.rounds += other.rounds;
         self.violated_rounds += other.violated_rounds;
+        self.findings.extend(other.findings.iter().cloned());
+        self.findings.truncate(FINDINGS_MAX);
+        for (why, count) in &other.unjudged {
+            *self.unjudged.entry(why.clone()).or_default() += count;
+        }
         self.primaries.zero += other.primaries.zero;
         self.primaries.one += other.primaries.one;
         self.primaries.many += other.primaries.many;

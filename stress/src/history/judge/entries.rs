@@ -23,40 +23,29 @@ pub(crate) struct Entries {
 
 /// What an event is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(super) enum Fate {
     /// It reached nobody.
     NotDelivered,
-    /// It reached nobody who had to see to its entry, for this reason.
-    NeedsNone(&'static str),
+    /// It reached nobody who had to see to its entry.
+    NeedsNone,
     /// It must have one.
     NeedsOne,
 }
 
 impl Entries {
-    /// Counts the events in the log, by the number in their IDs. A line without its end is no entry.
-    pub(crate) fn count(log: &[u8], events: usize, fate: impl Fn(u32) -> Fate) -> Self {
-        let mut number = vec![0_u64; events];
-        for line in log.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-            if let Some(count) = event_of(line).and_then(|event| number.get_mut(event)) {
-                *count += 1;
-            }
+    /// Counts an event that has so many entries.
+    pub(super) fn count(&mut self, number: u64, fate: Fate) {
+        if number == 0 && fate == Fate::NotDelivered {
+            return;
         }
-        let mut entries = Self::default();
-        for (event, number) in (0..).zip(number) {
-            let fate = if number == 0 { fate(event) } else { Fate::NeedsOne };
-            if fate == Fate::NotDelivered {
-                continue;
-            }
-            entries.delivered += 1;
-            match number {
-                0 if matches!(fate, Fate::NeedsNone(_)) => entries.excused += 1,
-                0 => entries.never += 1,
-                1 => entries.once += 1,
-                _ => entries.many += 1,
-            }
-            *entries.by_number.entry(number).or_default() += 1;
-        }
-        entries
+        self.delivered += 1;
+        *match (number, fate) {
+            (0, Fate::NeedsNone) => &mut self.excused,
+            (0, _) => &mut self.never,
+            (1, _) => &mut self.once,
+            _ => &mut self.many,
+        } += 1;
+        *self.by_number.entry(number).or_default() += 1;
     }
 
     /// Adds those of another round.
@@ -73,24 +62,23 @@ impl Entries {
     }
 }
 
-/// The event that a line is the entry of: `{"event":"event-N",…`.
-fn event_of(line: &[u8]) -> Option<usize> {
-    let rest = line.strip_prefix(b"{\"event\":\"event-")?;
-    let digits = rest.split(|&byte| byte == b'"').next()?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn events_are_counted_by_their_whole_lines() {
-        let log = b"{\"event\":\"event-0\",\"term\":1}\nnoise\n{\"event\":\"event-10\"}\n{\"event\":\"event-0\"}\n{\"event\":\"event-1\"";
-        let entries = Entries::count(log, 3, |event| if event < 2 { Fate::NeedsOne } else { Fate::NotDelivered });
-        assert_eq!((entries.delivered, entries.once, entries.never, entries.many), (2, 0, 1, 1));
-        assert_eq!(entries.by_number, [(0, 1), (2, 1)].into());
-        let entries = Entries::count(log, 3, |_| Fate::NeedsNone("all died"));
-        assert_eq!((entries.delivered, entries.never, entries.excused, entries.many), (3, 0, 2, 1));
+    fn events_are_counted_by_what_they_are_due() {
+        let mut entries = Entries::default();
+        for (number, fate) in [
+            (0, Fate::NotDelivered),
+            (0, Fate::NeedsNone),
+            (0, Fate::NeedsOne),
+            (1, Fate::NeedsNone),
+            (2, Fate::NotDelivered),
+        ] {
+            entries.count(number, fate);
+        }
+        assert_eq!((entries.delivered, entries.once, entries.never, entries.many, entries.excused), (4, 1, 1, 1, 1));
+        assert_eq!(entries.by_number, [(0, 2), (1, 1), (2, 1)].into());
     }
 }

@@ -1,4 +1,5 @@
-//! The journal read by a second hand: a plain program over its text that recomputes who was elected.
+//! The journal and the log read by a second hand: a plain program over their text that recomputes who was elected, and
+//! counts what was written.
 
 /// What the journal says of a term.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +81,25 @@ fn read(line: &[u8]) -> Option<Written<'_>> {
     Some(Written { kind, term, id, at_us: words.next()?.parse().ok()? })
 }
 
+/// How many lines of realtime.log are entries of each of so many events, by the number in their IDs. A line without its end is
+/// no entry.
+pub(crate) fn entries_in(log: &[u8], events: usize) -> Vec<u64> {
+    let mut counts = vec![0; events];
+    for line in log.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+        let number = event_of(line).and_then(|event| event.strip_prefix("event-")?.parse::<usize>().ok());
+        if let Some(count) = number.and_then(|number| counts.get_mut(number)) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+/// The event that a line of realtime.log is the entry of: `{"event":"ID",…`.
+pub(crate) fn event_of(line: &[u8]) -> Option<&str> {
+    let rest = line.strip_prefix(b"{\"event\":\"")?;
+    std::str::from_utf8(rest.split(|&byte| byte == b'"').next()?).ok()
+}
+
 /// CRC-32 as in IEEE 802.3, one bit at a time.
 fn checksum(bytes: &[u8]) -> u32 {
     let mut sum = u32::MAX;
@@ -134,6 +154,12 @@ pub(super) mod tests {
         check(&[&succession[..], &[("depose", 1, "b"), ("seal", 1, "b")]].concat(), &[(1, "a")]);
         let leave = [("register", 1, "a"), ("register", 1, "b"), ("leave", 1, "a"), ("seal", 1, "b")];
         check(&leave, &[(1, "b")]);
+    }
+
+    #[test]
+    fn entries_are_counted_by_their_whole_lines() {
+        let log = b"{\"event\":\"event-0\",\"term\":1}\nnoise\n{\"event\":\"event-10\"}\n{\"event\":\"event-0\"}\n{\"event\":\"event-1\"";
+        assert_eq!(entries_in(log, 3), [2, 0, 0]);
     }
 
     #[test]

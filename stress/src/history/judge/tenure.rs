@@ -11,11 +11,18 @@ pub(crate) struct Tenure {
     pub(crate) until_ns: u64,
 }
 
+impl Tenure {
+    /// Where it ends for whoever looks for others at the same moment: one that begins and ends at once counts as one moment.
+    pub(crate) fn end_ns(self) -> u64 {
+        self.until_ns.max(self.from_ns + 1)
+    }
+}
+
 /// The most that were primary at one moment. One that ends when another begins is not at one moment with it.
 pub(crate) fn most_at_once(tenures: impl Iterator<Item = Tenure>) -> usize {
-    // Ends sort before beginnings of the same moment; a tenure that begins and ends at once counts as one moment.
+    // Ends sort before beginnings of the same moment.
     let mut changes: Vec<(u64, bool)> =
-        tenures.flat_map(|tenure| [(tenure.from_ns, true), (tenure.until_ns.max(tenure.from_ns + 1), false)]).collect();
+        tenures.flat_map(|tenure| [(tenure.from_ns, true), (tenure.end_ns(), false)]).collect();
     changes.sort_unstable();
     let mut now = 0_usize;
     let mut most = 0;

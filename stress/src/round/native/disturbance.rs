@@ -3,7 +3,6 @@
 mod before;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
@@ -29,8 +28,8 @@ const LOOK: Duration = Duration::from_micros(500);
 /// What was done to a round.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    /// How often each kind of fault happened.
-    pub(crate) faults: BTreeMap<String, u64>,
+    /// The faults that happened: when, of which kind, and to which process if to one.
+    pub(crate) faults: Vec<(u64, String, Option<usize>)>,
     /// When each process that died by a fault was killed; 0 where it killed itself.
     pub(crate) deaths_ns: Vec<Option<u64>>,
     /// The journal and the log as they were opened before they were removed.
@@ -49,9 +48,9 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// Counts a fault as having happened.
-    pub(crate) fn count(&mut self, kind: &str) {
-        *self.faults.entry(kind.to_owned()).or_default() += 1;
+    /// Notes that a fault has happened.
+    pub(crate) fn note(&mut self, kind: Kind, process: Option<usize>) {
+        self.faults.push((clock::now_ns(), kind.name(), process));
     }
 
     /// Does the rest of it, ends the round, and waits until its processes are gone.
@@ -295,7 +294,7 @@ impl Watch<'_> {
                     let status = process::wait(self.children[process])?;
                     self.has_ended(process);
                     if status.terminating_signal() == Some(Signal::KILL.as_raw()) {
-                        self.done.count(&kind.name());
+                        self.done.note(kind, Some(process));
                     } else {
                         self.done.deaths_ns[process] = None;
                     }
@@ -308,7 +307,7 @@ impl Watch<'_> {
                     kill_process(self.children[process], Signal::STOP)?;
                     if let Some((_, status)) = waitpid(Some(self.children[process]), WaitOptions::UNTRACED)? {
                         if status.stopped() {
-                            self.done.count(&Kind::Stop.name());
+                            self.done.note(Kind::Stop, Some(process));
                         } else {
                             self.note_end(process, status);
                         }
@@ -335,7 +334,7 @@ impl Watch<'_> {
                         _ => b"\x00\xff garbage \n\n spj1 but not a record \xf0\x9f",
                     };
                     journal.write_all(bytes)?;
-                    self.done.count(&Kind::Corrupt.name());
+                    self.done.note(Kind::Corrupt, None);
                 }
             }
             Action::Remove(target) => self.remove(target, directory),
@@ -369,7 +368,7 @@ impl Watch<'_> {
             }
         };
         if removed.is_ok() {
-            self.done.count(&Kind::Unlink.name());
+            self.done.note(Kind::Unlink, None);
         }
     }
 

@@ -1,17 +1,20 @@
-//! What a round left behind: its traces, its journals and its log.
+//! What a round left behind: its history, as its traces, its journals and its log have it.
 
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
-use single_primary::call::{Failure as Failed, Reply};
+use single_primary::call::{Call, Failure as Failed, Handle, Reply};
 
+use super::disturbance::Done;
 use super::instance::JOURNAL;
-use super::trace::Entry;
+use super::trace::{Entry, Region};
 use super::validation::Validator;
 use super::{Ended, Ran, Rig};
 use crate::failure::Failure;
-use crate::history::judge::{Evidence, Seen, Tenure};
+use crate::history::findings::Promise;
+use crate::history::format::{Begin, Line, What};
+use crate::history::judge::{elections, entries_in, event_of};
 use crate::plan::Plan;
 use crate::plan::fault::{Fault, Kind};
 use crate::plan::waits::Waits;
@@ -29,88 +32,69 @@ impl Rig {
             process::wait(child).map_err(Failure::environment("a process of the round", "wait", "report this"))?;
         }
         let before_ns = clock::now_ns();
-        let journal = plan.protocol == JOURNAL;
-        let mut mismatches = Vec::new();
-        let mut traces = 0;
-        let mut cut_traces = 0;
-        let mut fired = Vec::new();
-        let mut notes = Vec::new();
-        let mut waits = Waits::planned(plan, released_ns);
-        let mut full = false;
-        let instances: Vec<Seen> = (plan.ids.iter().enumerate().zip(&self.regions))
-            .map(|((index, id), region)| {
-                let mut validator = journal.then(|| Validator::new(plan, index));
-                let mut seen = Seen { id: id.clone(), ..Seen::default() };
-                let died_ns = done.deaths_ns[plan.host_of(index)];
-                let mut believed = None;
-                let mut limited = false;
-                let mut late = plan.begins_us(index) > 0;
-                let mut last_ns = 0;
-                for stamped in region.entries() {
-                    last_ns = stamped.at_ns;
-                    match &stamped.entry {
-                        Entry::Believe { term } => believed = Some((*term, stamped.at_ns)),
-                        Entry::Cease => {
-                            seen.tenures.extend(believed.take().map(|(term, from_ns)| Tenure {
-                                term,
-                                from_ns,
-                                until_ns: stamped.at_ns,
-                            }));
-                        }
-                        Entry::Verdict { .. } => seen.verdict_ns = Some(stamped.at_ns),
-                        Entry::Deliver(event) => seen.delivered.push(*event),
-                        Entry::Failed(why) => seen.failed = Some(why.clone()),
-                        Entry::Recorded(event) => seen.recorded.push((*event, stamped.at_ns)),
-                        Entry::Left => seen.left = true,
-                        Entry::Note(note) => notes.push(note.clone()),
-                        Entry::Fault(kind) => {
-                            if *kind == Kind::Stall.name() {
-                                waits.stalled(plan, index, stamped.at_ns);
-                            }
-                            seen.retired |= *kind == Kind::Restart.name();
-                            fired.push(kind.clone());
-                        }
-                        Entry::Reply(Reply::Failed(Failed(error))) if *error == FILE_TOO_LARGE => {
-                            limited = true;
-                        }
-                        Entry::Clock(_) | Entry::Call(_) | Entry::Other(_) | Entry::Reply(_) | Entry::Leave => {}
-                    }
-                    if let Some(validator) = &mut validator {
-                        validator.follow(stamped.entry);
-                    }
-                }
-                if limited {
-                    full = true;
-                    // What it could not write is not promised.
-                    seen.recorded.clear();
-                }
-                // The dead were primary at least until they were killed.
-                let until_ns = died_ns.unwrap_or(0).max(last_ns);
-                seen.tenures.extend(believed.map(|(term, from_ns)| Tenure { term, from_ns, until_ns }));
-                seen.died = died_ns.is_some() && !seen.left;
-                late &= last_ns > 0;
-                if late
-                    && plan
-                        .faults
-                        .iter()
-                        .any(|fault| matches!(fault, Fault::Late { instance, .. } if *instance == index))
-                {
-                    fired.push(Kind::Late.name());
-                }
-                if region.is_overflown() {
-                    cut_traces += u64::from(journal);
-                } else if let Some(validator) = validator {
-                    traces += 1;
-                    if let Err(how) = validator.finish(!seen.left) {
-                        mismatches.push(format!("{id}: {how}"));
-                    }
-                }
-                seen
-            })
-            .collect();
+        let is_journal = plan.protocol == JOURNAL;
+        let promises = Promise::ALL.into_iter().filter(|promise| is_journal || *promise != Promise::RightPrimary);
+        let begin = Begin {
+            instances: plan.ids.clone(),
+            promises: promises.collect(),
+            may_refuse: plan.allows_refusal() || done.looks_foreign,
+            may_lose: false,
+            may_be_silent: false,
+        };
+        let mut gathered = Gathered {
+            lines: vec![(released_ns, What::Begin(begin))],
+            waits: Waits::planned(plan, released_ns),
+            notes: Vec::new(),
+            last_ns: released_ns,
+            traces: 0,
+            cut_traces: 0,
+        };
+        for (index, region) in self.regions[..plan.ids.len()].iter().enumerate() {
+            gathered.take(plan, index, *region, &done);
+        }
         let validation_ns = clock::now_ns() - before_ns;
+        let (journals, log) = self.files(&mut done, is_journal)?;
+        let Gathered { mut lines, mut waits, notes, last_ns, traces, cut_traces } = gathered;
+        for (at_ns, kind, process) in &done.faults {
+            // Done to a process, it is done to all that it hosts, and told of the first.
+            let instance = process.map(|process| plan.ids[plan.hosted_by(process).start].clone());
+            lines.push((*at_ns, What::Fault { instance, kind: kind.clone(), how: None }));
+        }
+        lines.extend(done.removed_ns.map(|at_ns| (at_ns, What::Remove)));
+        for journal in &journals {
+            lines.extend(elections(journal).into_iter().map(|elected| {
+                let (term, primary, candidates) = (elected.term, elected.primary, elected.candidates);
+                (released_ns, What::Elect { term, primary, candidates })
+            }));
+        }
+        for (event, count) in entries_in(&log, plan.events.len()).into_iter().enumerate() {
+            lines.push((last_ns, What::Entries { event: Plan::event_id(event), count }));
+        }
+        lines.extend(done.problems.into_iter().map(|why| (last_ns, What::Problem { why })));
+        lines.push((last_ns, What::End));
+        for (from_ns, until_ns) in done.waits_ns {
+            waits.add(from_ns, until_ns);
+        }
+        if let Some(journal) = journals.first() {
+            waits.window(plan, released_ns, journal);
+        }
+        Ok(Ran {
+            released_ns,
+            history: lines.into_iter().map(|(at_ns, what)| Line { round: plan.round, at_ns, what }).collect(),
+            validation_ns,
+            traces,
+            cut_traces,
+            boundaries: plan.boundaries(&notes),
+            waited_ns: waits.total(released_ns, before_ns),
+            acts: done.acts,
+        })
+    }
+
+    /// The journal and those that were emptied before it, none for a protocol without one; and the log, each with what was
+    /// removed of it.
+    fn files(&self, done: &mut Done, is_journal: bool) -> Result<(Vec<Vec<u8>>, Vec<u8>), Failure> {
         let mut journals = Vec::new();
-        if journal {
+        if is_journal {
             journals.extend(read(&self.directory.join("journal"))?);
             if let Ok(past) = fs::read_dir(&self.past) {
                 for entry in past.flatten() {
@@ -124,46 +108,141 @@ impl Rig {
             file.read_to_end(&mut bytes).map_err(Failure::environment("a removed file", "read", "report this"))?;
             if is_log {
                 log.extend(bytes);
-            } else if journal {
+            } else if is_journal {
                 journals.push(bytes);
             }
         }
-        if full {
-            fired.push(Kind::Full.name());
+        Ok((journals, log))
+    }
+}
+
+/// What the traces say so far.
+#[derive(Debug)]
+struct Gathered {
+    lines: Vec<(u64, What)>,
+    waits: Waits,
+    notes: Vec<String>,
+    last_ns: u64,
+    traces: u64,
+    cut_traces: u64,
+}
+
+impl Gathered {
+    /// Takes in the trace of an instance.
+    fn take(&mut self, plan: &Plan, index: usize, region: Region, done: &Done) {
+        let id = &plan.ids[index];
+        let instance = || id.clone();
+        let died_ns = done.deaths_ns[plan.host_of(index)];
+        let mut validator = (plan.protocol == JOURNAL).then(|| Validator::new(plan, index));
+        let (mut believes, mut has_left, mut is_limited) = (false, false, false);
+        let mut logging = None;
+        let mut last_ns = 0;
+        let first_line = self.lines.len();
+        for stamped in region.entries() {
+            let at_ns = stamped.at_ns;
+            last_ns = at_ns;
+            let what = match &stamped.entry {
+                Entry::Believe { term } => {
+                    believes = true;
+                    Some(What::Believe { instance: instance(), term: *term })
+                }
+                Entry::Cease => {
+                    believes = false;
+                    Some(What::Cease { instance: instance() })
+                }
+                Entry::Verdict { primary: false } => Some(What::Follow { instance: instance() }),
+                Entry::Left => {
+                    has_left = true;
+                    Some(What::Leave { instance: instance() })
+                }
+                Entry::Failed(why) => {
+                    believes = false;
+                    Some(What::Fail { instance: instance(), why: why.clone() })
+                }
+                Entry::Deliver(event) => {
+                    Some(What::Deliver { instance: instance(), event: Plan::event_id(*event as usize) })
+                }
+                Entry::Recorded(event) => {
+                    Some(What::Record { instance: instance(), event: Plan::event_id(*event as usize) })
+                }
+                Entry::Note(note) => {
+                    self.notes.push(note.clone());
+                    None
+                }
+                Entry::Fault(kind) => Some(self.fault(plan, index, at_ns, kind)),
+                Entry::Call(Call::Append { handle: Handle::LOG, bytes }) => {
+                    logging = event_of(bytes).map(|event| (event.to_owned(), bytes.len()));
+                    None
+                }
+                Entry::Reply(Reply::Wrote(written)) => logging
+                    .take()
+                    .filter(|(_, length)| length == written)
+                    .map(|(event, _)| What::Log { instance: instance(), event }),
+                Entry::Reply(Reply::Failed(Failed(error))) => {
+                    is_limited |= *error == FILE_TOO_LARGE;
+                    None
+                }
+                Entry::Call(Call::Truncate { handle: Handle::JOURNAL, .. }) => {
+                    Some(What::Anew { instance: instance() })
+                }
+                Entry::Verdict { primary: true }
+                | Entry::Clock(_)
+                | Entry::Call(_)
+                | Entry::Other(_)
+                | Entry::Reply(_)
+                | Entry::Leave => None,
+            };
+            self.lines.extend(what.map(|what| (at_ns, what)));
+            if let Some(validator) = &mut validator {
+                validator.follow(stamped.entry);
+            }
         }
-        let is_kind = |name: &String| Kind::parse(name).is_ok();
-        for kind in &fired {
-            done.count(kind);
+        self.last_ns = self.last_ns.max(last_ns);
+        if let Some(died_ns) = died_ns.filter(|_| !has_left) {
+            // The dead were primary at least until they were killed.
+            let until_ns = if believes { died_ns.max(last_ns) } else { last_ns };
+            self.last_ns = self.last_ns.max(until_ns);
+            self.lines.push((until_ns, What::Die { instance: instance() }));
         }
-        done.problems.extend(fired.into_iter().filter(|kind| !is_kind(kind)));
-        done.faults.retain(|kind, _| is_kind(kind));
-        let evidence = Evidence {
-            instances,
-            journals,
-            log,
-            events: plan.events.len(),
-            allows_refusal: plan.allows_refusal() || done.looks_foreign,
-            removed_ns: done.removed_ns,
-            problems: done.problems,
-        };
-        for (from_ns, until_ns) in done.waits_ns {
-            waits.add(from_ns, until_ns);
+        if is_limited {
+            // What it could not write is not promised.
+            let mut number = 0;
+            self.lines.retain(|(_, what)| {
+                number += 1;
+                number <= first_line || !matches!(what, What::Record { .. })
+            });
+            let how = Some("a file cannot grow any more".into());
+            self.lines.push((last_ns, What::Fault { instance: Some(instance()), kind: Kind::Full.name(), how }));
         }
-        if let Some(journal) = evidence.journals.first() {
-            waits.window(plan, released_ns, journal);
+        let is_late = |fault: &Fault| matches!(fault, Fault::Late { instance, .. } if *instance == index);
+        if last_ns > 0 && plan.begins_us(index) > 0 && plan.faults.iter().any(is_late) {
+            let what = What::Fault { instance: Some(instance()), kind: Kind::Late.name(), how: None };
+            self.lines.push((self.lines[first_line..].iter().map(|(at_ns, _)| *at_ns).min().unwrap_or(last_ns), what));
         }
-        Ok(Ran {
-            released_ns,
-            evidence,
-            faults: done.faults,
-            validation_ns,
-            mismatches,
-            traces,
-            cut_traces,
-            boundaries: plan.boundaries(&notes),
-            waited_ns: waits.total(released_ns, before_ns),
-            acts: done.acts,
-        })
+        if region.is_overflown() {
+            self.cut_traces += u64::from(validator.is_some());
+        } else if let Some(validator) = validator {
+            self.traces += 1;
+            if let Err(why) = validator.finish(!has_left) {
+                self.lines.push((last_ns, What::Deviate { instance: instance(), why }));
+            }
+        }
+    }
+
+    /// A fault that the instance has noted itself; what is none is wrong.
+    fn fault(&mut self, plan: &Plan, index: usize, at_ns: u64, kind: &str) -> What {
+        let instance = plan.ids[index].clone();
+        if Kind::parse(kind).is_err() {
+            return What::Problem { why: kind.to_owned() };
+        }
+        if kind == Kind::Stall.name() {
+            self.waits.stalled(plan, index, at_ns);
+        }
+        if kind == Kind::Restart.name() {
+            // It goes before the others, and leaves what it has not written to them.
+            self.lines.push((at_ns, What::Retire { instance: instance.clone() }));
+        }
+        What::Fault { instance: Some(instance), kind: kind.to_owned(), how: None }
     }
 }
 

@@ -27,14 +27,14 @@ impl Done {
                     make(directory, 0o700)?;
                     let journal = if *damage == Damage::Foreign { FOREIGN } else { NEWER };
                     create(&directory.join("journal"), 0o600)?.write_all(journal)?;
-                    done.count(&Kind::Corrupt.name());
+                    done.note(Kind::Corrupt, None);
                 }
                 Fault::Permissions { target } => {
                     make(directory, if *target == Target::Directory { 0o777 } else { 0o700 })?;
                     if *target != Target::Directory {
                         create(&directory.join("journal"), 0o666)?;
                     }
-                    done.count(&Kind::Permissions.name());
+                    done.note(Kind::Permissions, None);
                 }
                 Fault::Leftover => {
                     make(directory, 0o700)?;
@@ -51,7 +51,7 @@ impl Done {
                             }
                         })?);
                     }
-                    done.count(&Kind::Load.name());
+                    done.note(Kind::Load, None);
                 }
                 _ => {}
             }

@@ -1,16 +1,15 @@
-//! What a history must keep, round by round. Only one round is held at a time.
+//! A history read line by line, and judged round by round. Only one round is held at a time.
 
-mod round;
-
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use self::round::{Begun, Elected, Event, Round, Tenure, Wrong};
-use super::distribution::histogram;
-use super::failover::Bound;
+use super::distribution::{float, histogram};
+use super::failover::{Bound, FACTOR_EACH};
+use super::findings::Finding;
 use super::format::{Line, What};
+use super::judge::{Account, Judged};
 
 /// A longer line is none of a history: it is passed over, not held.
 pub(crate) const LINE_BYTES_MAX: usize = 1 << 20;
@@ -20,13 +19,15 @@ const FINDINGS_MAX: usize = 1000;
 
 /// A history that is read line by line.
 #[derive(Debug, Default)]
-pub(crate) struct Checker {
+pub(crate) struct Reader {
     failover_max_ns: Option<u64>,
-    factor: f64,
+    factor: Option<f64>,
+    /// The most that took part in a round.
+    instances: usize,
     floor: Spans,
     takeovers: Spans,
-    checked: Checked,
-    round: Option<Round>,
+    read: Read,
+    round: Option<Account>,
     /// Whether a line since the last round was unreadable: it may be the first one of the next.
     is_damaged: bool,
     ended: BTreeSet<u64>,
@@ -34,7 +35,7 @@ pub(crate) struct Checker {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(crate) struct Checked {
+pub(crate) struct Read {
     pub(crate) lines: u64,
     pub(crate) rounds: u64,
     pub(crate) tenures: u64,
@@ -64,16 +65,16 @@ impl Spans {
     }
 }
 
-impl Checker {
-    pub(crate) fn new(failover_max: Option<Duration>, factor: f64) -> Self {
+impl Reader {
+    pub(crate) fn new(failover_max: Option<Duration>, factor: Option<f64>) -> Self {
         let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         Self { failover_max_ns: failover_max.map(nanoseconds), factor, ..Self::default() }
     }
 
     /// Takes the next line.
     pub(crate) fn take(&mut self, text: &[u8]) {
-        self.checked.lines += 1;
-        let number = self.checked.lines;
+        self.read.lines += 1;
+        let number = self.read.lines;
         if text.iter().all(u8::is_ascii_whitespace) {
             return;
         }
@@ -92,12 +93,12 @@ impl Checker {
                 return self.doubt(format!("line {number}: not a line of a history{cut}: {error}"));
             }
         };
-        if self.round.as_ref().is_some_and(|round| round.number != line.round)
+        if self.round.as_ref().is_some_and(|round| round.round != line.round)
             && let Some(round) = self.round.take()
         {
             self.doubt(format!(
                 "line {number}: round {} begins before round {} (from line {} on) has its end: part of it is missing",
-                line.round, round.number, round.first_line
+                line.round, round.round, round.first_line
             ));
             self.judge(round, false);
         }
@@ -105,149 +106,83 @@ impl Checker {
             return self.doubt(format!("line {number}: round {} goes on after its end", line.round));
         }
         let is_damaged = &mut self.is_damaged;
-        let round = self.round.get_or_insert_with(|| Round::new(line.round, number, std::mem::take(is_damaged)));
-        round.last_ns = round.last_ns.max(line.at_ns);
-        if line.what == What::End {
-            self.ended.insert(line.round);
+        let round = self.round.get_or_insert_with(|| Account::new(line.round, number, std::mem::take(is_damaged)));
+        if let What::Begin(begin) = &line.what {
+            self.instances = self.instances.max(begin.instances.len());
+        }
+        let (is_end, number_of_round) = (line.what == What::End, line.round);
+        if let Err(doubt) = round.take(line, number) {
+            self.doubt(format!("line {number}: round {number_of_round}: {doubt}"));
+        }
+        if is_end {
+            self.ended.insert(number_of_round);
             if let Some(round) = self.round.take() {
                 self.judge(round, true);
-            }
-        } else if let What::WakeUp { span_ns } = line.what {
-            self.floor.record(span_ns);
-        } else {
-            match round.take(line, number) {
-                Some(Wrong::Promise(violation)) => self.violation(|| violation),
-                Some(Wrong::Order(doubt)) => self.doubt(doubt),
-                None => {}
             }
         }
     }
 
     /// Says what was found in all.
-    pub(crate) fn finish(mut self) -> Checked {
+    pub(crate) fn finish(mut self) -> Read {
         if let Some(round) = self.round.take() {
             self.doubt(format!(
                 "line {}: the history ends before round {} (from line {} on) does: part of it is missing",
-                self.checked.lines, round.number, round.first_line
+                self.read.lines, round.round, round.first_line
             ));
             self.judge(round, false);
         }
-        if self.checked.tenures == 0 {
+        if self.read.tenures == 0 {
             self.doubt("nobody was ever primary: the history shows nothing".into());
         }
-        let bound = Bound::new(&self.floor.0, &self.takeovers.0, self.factor);
+        // Histories without that line are of four, as those of campaigns are unless they are told otherwise.
+        let instances = if self.instances == 0 { 4 } else { self.instances };
+        let factor = self.factor.unwrap_or_else(|| FACTOR_EACH * float(instances as u64));
+        let bound = Bound::new(&self.floor.0, &self.takeovers.0, factor);
         if bound.is_broken() {
             self.violation(|| format!("failover after a death: {bound}"));
         }
-        self.checked.failover = bound;
-        self.checked
+        self.read.failover = bound;
+        self.read
     }
 
     /// Judges a round. Where part of it is missing, so may be an entry or the end of a tenure.
-    fn judge(&mut self, mut round: Round, has_end: bool) {
-        self.checked.rounds += 1;
-        let number = round.number;
-        let is_whole = has_end && !round.is_damaged;
-        round.close_all(is_whole);
-        let elected: HashSet<(u64, &str)> =
-            round.elected.iter().map(|elected| (elected.term, elected.primary.as_str())).collect();
-        round.tenures.sort_by_key(|tenure| tenure.begun.at_ns);
-        self.checked.tenures += round.tenures.len() as u64;
-        let mut longest: Option<&Tenure> = None;
-        let mut takeovers = Vec::new();
-        for tenure in &round.tenures {
-            let Begun { term, at_ns, line } = tenure.begun;
-            if let Some(before) = longest {
-                let (other, other_line) = (&before.instance, before.begun.line);
-                if before.until_ns > at_ns && other != &tenure.instance {
-                    let overlap = in_words(before.until_ns.min(tenure.until_ns).saturating_sub(at_ns));
-                    self.violation(|| format!(
-                        "line {line}: round {number}: {} believes that it is primary while {other} (line {other_line}) does, for {overlap}",
-                        tenure.instance
-                    ));
-                }
-                if term != 0 && term <= before.begun.term {
-                    self.violation(|| {
-                        format!(
-                            "line {line}: round {number}: term {term} follows term {} (line {other_line}): terms rise",
-                            before.begun.term
-                        )
-                    });
-                }
-                if let Some(gap_ns) = at_ns.checked_sub(before.until_ns)
-                    && round.died.contains(other)
-                    && round.follows.get(&tenure.instance).is_some_and(|known_ns| *known_ns < before.until_ns)
-                {
-                    takeovers.push(gap_ns);
-                }
-                let gap_ns = at_ns.saturating_sub(before.until_ns);
-                if self.failover_max_ns.is_some_and(|max_ns| gap_ns > max_ns) {
-                    self.violation(|| format!(
-                        "line {line}: round {number}: {} passed since the tenure of {other} (line {other_line}) ended",
-                        in_words(gap_ns)
-                    ));
-                }
-            }
-            // The elections stand behind the tenures: of a round that is cut, some of them may be missing.
-            if is_whole && !elected.is_empty() && !elected.contains(&(term, tenure.instance.as_str())) {
-                self.violation(|| {
-                    format!(
-                        "line {line}: round {number}: {} is primary of term {term}, to which it was not elected",
-                        tenure.instance
-                    )
-                });
-            }
-            if longest.is_none_or(|before| before.until_ns <= tenure.until_ns) {
-                longest = Some(tenure);
-            }
+    fn judge(&mut self, round: Account, has_end: bool) {
+        let number = round.round;
+        let Judged { findings, unjudged, entries, tenures, takeovers_ns, wake_ups_ns, .. } =
+            round.judge(has_end, self.failover_max_ns);
+        self.read.rounds += 1;
+        self.read.tenures += tenures;
+        self.read.events += entries.delivered;
+        for span_ns in takeovers_ns {
+            self.takeovers.record(span_ns);
         }
-        for gap_ns in takeovers {
-            self.takeovers.record(gap_ns);
+        for span_ns in wake_ups_ns {
+            self.floor.record(span_ns);
         }
-        for Elected { term, primary, candidates, line } in &round.elected {
-            if candidates.iter().min() != Some(primary) {
-                self.violation(|| format!(
-                    "line {line}: round {number}: {primary} is elected in term {term}, but is not the smallest candidate"
-                ));
-            }
+        for Finding { promise: _, line, text } in findings.all() {
+            let place = line.map_or(String::new(), |line| format!("line {line}: "));
+            self.violation(|| format!("{place}round {number}: {text}"));
         }
-        self.checked.events += round.events.len() as u64;
-        for (event, Event { delivered, logged, excused }) in &round.events {
-            match (&logged[..], delivered) {
-                ([], Some(line)) if is_whole && !excused => {
-                    self.violation(|| format!("line {line}: round {number}: {event} was delivered and has no entry"));
-                }
-                ([first, second, ..], _) => self.violation(|| {
-                    format!(
-                        "line {second}: round {number}: {event} has {} entries, the first at line {first}",
-                        logged.len()
-                    )
-                }),
-                _ => {}
-            }
+        if let Some(why) = unjudged {
+            self.doubt(format!("round {number}: {why}"));
         }
     }
 
     fn violation(&mut self, text: impl FnOnce() -> String) {
-        self.checked.violations += 1;
+        self.read.violations += 1;
         self.find(text);
     }
 
     fn doubt(&mut self, text: String) {
-        self.checked.doubts += 1;
+        self.read.doubts += 1;
         self.find(|| text);
     }
 
     fn find(&mut self, text: impl FnOnce() -> String) {
-        if self.checked.findings.len() < FINDINGS_MAX {
-            self.checked.findings.push(text());
+        if self.read.findings.len() < FINDINGS_MAX {
+            self.read.findings.push(text());
         }
     }
-}
-
-/// Whole microseconds, or nanoseconds where there are none.
-fn in_words(span_ns: u64) -> String {
-    if span_ns < 1000 { format!("{span_ns} ns") } else { format!("{} µs", span_ns / 1000) }
 }
 
 #[cfg(test)]
@@ -256,7 +191,7 @@ mod tests {
 
     /// The verdicts on a history: violations, doubts, and the first finding.
     fn check(history: &str) -> (u64, u64, String) {
-        let mut checker = Checker::new(Some(Duration::from_millis(1)), 100.0);
+        let mut checker = Reader::new(Some(Duration::from_millis(1)), Some(100.0));
         for line in history.split_inclusive('\n') {
             checker.take(line.as_bytes());
         }
@@ -291,7 +226,8 @@ mod tests {
         };
         let overlap = "line 7: round 1: b believes that it is primary while a (line 3) does, for 1 ns";
         check("\"at_ns\":21", "\"at_ns\":19", (1, 0), overlap);
-        check("\"log\"", "\"deliver\"", (1, 0), "line 4: round 1: e was delivered and has no entry");
+        let (logs, receives) = ("\"log\",\"instance\":\"a\"", "\"deliver\",\"instance\":\"b\"");
+        check(logs, receives, (1, 0), "line 4: round 1: e was delivered and has no entry");
         check("\"deliver\"", "\"log\"", (1, 0), "line 5: round 1: e has 2 entries, the first at line 4");
         check("\"instance\":\"b\",\"term\":2", "\"instance\":\"b\",\"term\":1", (2, 0), "term 1 follows term 1");
         check("[\"b\",\"a\"]", "[\"b\",\"a\",\"0\"]", (1, 0), "line 1: round 1: a is elected in term 1, but is not");
@@ -301,7 +237,7 @@ mod tests {
             format!("{believe}\n{{\"round\":1,\"at_ns\":{until},\"what\":\"leave\"")
         };
         check(&end(21, 30), &end(2_100_021, 2_100_030), (1, 0), "2100 µs passed since the tenure of a");
-        check("\"believe\",\"instance\":\"b\"", "\"believe\",\"instance\":\"a\"", (1, 0), "after its end (line 6)");
+        check("\"believe\",\"instance\":\"b\"", "\"believe\",\"instance\":\"a\"", (2, 0), "after its end (line 6)");
     }
 
     #[test]
