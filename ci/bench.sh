@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures what an election costs beside its floor and its peers, and says which ratios have moved since the stored summary.
 #
-#   ci/bench.sh                     everything, with plots: target/bench/index.html
-#   ci/bench.sh --quick [FILTER]    the same with fewer samples and no plots of criterion's; FILTER: only what has it in its name
+#   ci/bench.sh                     everything, with criterion's own report: target/bench/report/index.html
+#   ci/bench.sh --quick [FILTER]    the same with fewer samples and no plots; FILTER: only what has it in its name
 #   ci/bench.sh --store             everything, and what was measured becomes the stored summary and the README's figures
 #
 # The exit code is that of bench-summary: 1 where a ratio has grown beyond its spread.
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 stored=benches/summary.json
 export CRITERION_HOME="$PWD/target/bench"
 criterion=()
-summary=(--criterion "$CRITERION_HOME" --export-html "$CRITERION_HOME/index.html")
+summary=(--criterion "$CRITERION_HOME")
 compared=(--export-json "$CRITERION_HOME/summary.json")
 if [[ -e $stored ]]; then
   compared+=(--baseline "$stored")

@@ -5,8 +5,6 @@
 
 pub mod comparison;
 pub mod goal;
-pub mod page;
-pub mod plot;
 pub mod ratio;
 pub mod readme;
 pub mod results;

@@ -1,4 +1,4 @@
-//! Sums up what `cargo bench` measured: ratios to the floor, a page with the plots, and what has moved since a stored summary.
+//! Sums up what `cargo bench` measured: ratios to the floor, and what has moved since a stored summary.
 //!
 //! Exit codes: 0 nothing has become worse, 1 a ratio has grown beyond its spread, 2 usage, 3 nothing was measured or nothing
 //! could be compared, 4 a file cannot be read or written.
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use benches::{comparison, page, ratio, readme, results, summary::Summary, table};
+use benches::{comparison, ratio, readme, results, summary::Summary, table};
 use clap::Parser;
 
 #[derive(Debug, Parser)]
@@ -22,9 +22,6 @@ struct Arguments {
     /// Where the summary is written; `-` for the standard output
     #[arg(long)]
     export_json: Option<PathBuf>,
-    /// Where the page with the plots is written; its links lead into criterion's directory
-    #[arg(long)]
-    export_html: Option<PathBuf>,
     /// The README whose figures are replaced by this run's
     #[arg(long)]
     export_readme: Option<PathBuf>,
@@ -41,9 +38,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let Arguments { criterion, baseline, export_json, export_html, export_readme } = arguments;
-    let measurements = results::read(criterion)?;
-    let summary = Summary::of(ratio::ratios(&measurements));
+    let Arguments { criterion, baseline, export_json, export_readme } = arguments;
+    let summary = Summary::of(ratio::ratios(&results::read(criterion)?));
     if summary.ratios.is_empty() {
         eprintln!("inconclusive: {} has no benchmark beside its floor; run `cargo bench`", criterion.display());
         return Ok(ExitCode::from(3));
@@ -51,25 +47,18 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     eprint!("{}", table::text(&summary));
 
     let mut code = ExitCode::SUCCESS;
-    let mut moves = None;
     if let Some(path) = baseline {
         let before = Summary::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let comparison = comparison::compare(&before, &summary);
-        let text = table::moves(&comparison, &before, &summary);
-        eprint!("\n{text}");
+        eprint!("\n{}", table::moves(&comparison, &before, &summary));
         if comparison.compared == 0 {
             code = ExitCode::from(3);
         } else if !comparison.worse.is_empty() {
             code = ExitCode::from(1);
         }
-        moves = Some(text);
     }
     if let Some(path) = export_json {
         write(path, &summary.to_json())?;
-    }
-    if let Some(path) = export_html {
-        let has_report = criterion.join("report/index.html").exists();
-        write(path, &page::html(&summary, &measurements, moves.as_deref(), has_report)?)?;
     }
     if let Some(path) = export_readme {
         let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
