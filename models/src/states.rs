@@ -14,6 +14,8 @@ mod files;
 mod fingerprint;
 mod frontier;
 mod intern;
+mod ledger;
+mod logs;
 mod model;
 pub mod oracle;
 pub mod plan;

@@ -8,10 +8,10 @@ mod phrase;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use single_primary::call::{Call as ElectionCall, Failure, Handle, Mode, Name, Reply as ElectionReply, Time};
+use single_primary::call::{Call as ElectionCall, Handle, Mode, Name, Reply as ElectionReply, Time};
 
 use crate::call::{Call, Reply};
-use crate::kernel::{Caller, Directory, Fate, Files, Inode, Inodes, Memory, Objects, exit, perform};
+use crate::kernel::{Caller, Directory, Fate, Files, Inode, Inodes, Memory, Objects, exit, meddle, perform};
 use crate::participant::Belief;
 use crate::verdict::{Moment, Report, What};
 use crate::zoo;
@@ -151,7 +151,7 @@ impl Stage {
     fn play(&mut self, moment: &Moment) -> Step {
         let Moment { instance, now, what, belief } = moment;
         let before = self.contents();
-        let to_all = matches!(what, What::Tick);
+        let to_all = matches!(what, What::Tick | What::Meddle(_) | What::Break(_) | What::Mend(_));
         let (what, result) = match what {
             What::Call(call, reply) => {
                 let phrase = phrase::call(call, |handle| self.names.get(&(*instance, handle)));
@@ -168,6 +168,12 @@ impl Stage {
             What::Start(who) => (format!("starts: {who}"), String::new()),
             What::Tick => (format!("time passes, to {} ms", now.as_micros() / 1000), String::new()),
             What::Jump => (format!("the clock jumps, to {} ms", now.as_micros() / 1000), String::new()),
+            What::Meddle(hand) => {
+                meddle(&mut self.memory, *hand, *now);
+                (format!("somebody else {hand}"), String::new())
+            }
+            What::Break(outage) => (format!("from here on: {outage}"), String::new()),
+            What::Mend(outage) => (format!("no more: {outage}"), String::new()),
         };
         let after = self.contents();
         let change = after.iter().find_map(|(name, bytes)| {
@@ -191,7 +197,7 @@ impl Stage {
 
     fn perform(&mut self, instance: u8, now: Time, call: &Call, reply: &Reply) {
         let fate = match (call, reply) {
-            (_, Reply::Election(ElectionReply::Failed(Failure(5)))) => Fate::Fail(Failure(5)),
+            (_, Reply::Election(ElectionReply::Failed(failure))) => Fate::Fail(*failure),
             (Call::Election(ElectionCall::Append { bytes, .. }), Reply::Election(ElectionReply::Wrote(written)))
                 if *written < bytes.len() =>
             {

@@ -9,6 +9,7 @@ use single_primary::call::Time;
 
 use crate::call::{Call, Reply};
 use crate::end::End;
+use crate::kernel::{Hand, Outage};
 use crate::participant::Belief;
 
 /// What a checker says of a protocol.
@@ -199,6 +200,12 @@ pub enum What {
     Tick,
     /// The clock jumped.
     Jump,
+    /// Somebody else did something to a file.
+    Meddle(Hand),
+    /// A failure began that lasts.
+    Break(Outage),
+    /// It ended.
+    Mend(Outage),
 }
 
 impl Moment {
@@ -214,6 +221,9 @@ impl Moment {
             What::Start(who) => format!("starts as {who}"),
             What::Tick => format!("sees time pass, to {} µs", self.now.as_micros()),
             What::Jump => "sees the clock jump".into(),
+            What::Meddle(hand) => return format!("somebody else {hand}"),
+            What::Break(outage) => return format!("from here on: {outage}"),
+            What::Mend(outage) => return format!("no more: {outage}"),
         };
         format!("{who}: {what} ({:?})", self.belief)
     }

@@ -81,6 +81,12 @@ impl Inode {
         self.links == 0 && self.descriptions == 0
     }
 
+    /// Whether no description refers to it.
+    #[must_use]
+    pub fn is_unopened(&self) -> bool {
+        self.descriptions == 0
+    }
+
     /// One more description refers to it.
     pub fn open(&mut self) {
         self.descriptions += 1;

@@ -31,11 +31,51 @@ pub struct Directory {
     pub exists: bool,
     /// The inode of each name.
     pub entries: BTreeMap<Arc<str>, u64>,
+    /// What is in the directories that were in this place before somebody moved them away.
+    pub(crate) moved: Vec<BTreeMap<Arc<str>, u64>>,
 }
 
 impl Directory {
-    /// The inode number of the election directory itself.
+    /// The inode number of the election directory itself, unless somebody has moved one away.
     pub const INODE: u64 = 1;
+
+    /// The inode number of the directory in this place.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        Self::INODE + self.moved.len() as u64
+    }
+
+    /// The inode number of a name in a directory of that number, which may have been moved away.
+    #[must_use]
+    pub fn number_in(&self, directory: u64, name: &str) -> Option<u64> {
+        let entries =
+            if directory == self.inode() { Some(&self.entries) } else { self.moved.get(place_of(directory)?) };
+        entries?.get(name).copied()
+    }
+
+    /// The directory is moved away.
+    pub(super) fn move_away(&mut self) {
+        self.moved.push(std::mem::take(&mut self.entries));
+        self.exists = false;
+    }
+
+    /// Runs with a directory of that number in this place; `None` where there never was one.
+    pub(super) fn within<R>(&mut self, directory: u64, run: impl FnOnce(&mut Self) -> R) -> Option<R> {
+        if directory == self.inode() {
+            return Some(run(self));
+        }
+        let place = place_of(directory).filter(|place| *place < self.moved.len())?;
+        let exists = std::mem::replace(&mut self.exists, true);
+        std::mem::swap(&mut self.entries, &mut self.moved[place]);
+        let result = run(self);
+        std::mem::swap(&mut self.entries, &mut self.moved[place]);
+        self.exists = exists;
+        Some(result)
+    }
+}
+
+fn place_of(directory: u64) -> Option<usize> {
+    usize::try_from(directory.checked_sub(Directory::INODE)?).ok()
 }
 
 /// Which processes there are.

@@ -63,6 +63,22 @@ pub fn perform<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, call: &Call
     Reply::Election(reply.unwrap_or_else(|reply| reply))
 }
 
+/// The first of the two steps of a lock's conversion: where the call asks for a lock on a description that holds it in the
+/// other mode, that one is given up, and whether this was so. Then the call is yet to be carried out, and others may get in
+/// between, as in flock(2).
+pub fn begin_conversion<O: Objects>(objects: &mut O, caller: &Caller<'_>, call: &Call) -> bool {
+    let Call::Election(ElectionCall::Lock(handle, mode)) = call else { return false };
+    let Some(file) = caller.files.get(*handle) else { return false };
+    let description = caller.description(*handle);
+    objects.inodes().with(file.inode, |inode| {
+        let converts = inode.locks().any(|(holder, held)| holder == description && held != *mode);
+        if converts {
+            inode.unlock(description);
+        }
+        converts
+    })
+}
+
 /// An instance's process dies: the kernel closes the instance's files, one after another.
 pub fn exit<O: Objects>(objects: &mut O, caller: &mut Caller<'_>) {
     for (handle, _) in caller.files.clone().open() {
@@ -89,8 +105,7 @@ fn perform_election<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, call: 
             if directory.exists {
                 return ElectionReply::Exists;
             }
-            directory.exists = true;
-            inodes.with(Directory::INODE, |inode| *inode = Inode::new(true, caller.now));
+            directory.make(inodes, caller.now);
             ElectionReply::Done
         }),
         Call::Inspect(handle) => {
@@ -102,10 +117,11 @@ fn perform_election<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, call: 
             ElectionReply::FileSystem(FileSystem::UNKNOWN)
         }
         Call::Look(name) => {
-            caller.check_base(name)?;
-            ElectionReply::Status(look(objects, name, |number, inode| inode.status(number))?)
+            ElectionReply::Status(look(objects, caller.base(name)?, name, |number, inode| inode.status(number))?)
         }
-        Call::LookByPath(name) => ElectionReply::Status(look(objects, name, |number, inode| inode.status(number))?),
+        Call::LookByPath(name) => {
+            ElectionReply::Status(look(objects, Base::Path, name, |number, inode| inode.status(number))?)
+        }
         Call::Lock(handle, mode) => {
             let (file, description) = (caller.file(*handle)?, caller.description(*handle));
             granted(objects.inodes().with(file.inode, |inode| inode.lock(description, *mode)))
@@ -180,22 +196,51 @@ impl Caller<'_> {
     }
 
     /// Names of the election are resolved in the directory as it was opened; the directory's own and the log's are paths.
-    fn check_base(&self, name: &Name) -> Result<()> {
-        if matches!(name, Name::Directory | Name::Log(_)) {
-            return Ok(());
+    fn base(&self, name: &Name) -> Result<Base> {
+        match name {
+            Name::Directory | Name::Log(_) => Ok(Base::Path),
+            _ => Ok(Base::Opened(self.file(Handle::DIRECTORY)?.inode)),
         }
-        let base = self.file(Handle::DIRECTORY)?;
-        if base.inode == Directory::INODE { Ok(()) } else { Err(failed(Errno::NOTDIR)) }
+    }
+}
+
+/// Where a name is looked up.
+#[derive(Clone, Copy, Debug)]
+enum Base {
+    /// In whatever directory is in the election's place.
+    Path,
+    /// In the directory of that inode number.
+    Opened(u64),
+}
+
+impl Base {
+    fn directory<O: Objects, T>(
+        self,
+        objects: &mut O,
+        run: impl FnOnce(&mut Directory, &mut O::Inodes) -> Result<T>,
+    ) -> Result<T> {
+        objects.directory(|directory, inodes| match self {
+            Self::Path => run(directory, inodes),
+            Self::Opened(number) => {
+                directory.within(number, |directory| run(directory, inodes)).unwrap_or(Err(failed(Errno::NOTDIR)))
+            }
+        })
     }
 }
 
 impl Directory {
     fn find(&self, name: &Name) -> Result<u64> {
         let number = match name {
-            Name::Directory => self.exists.then_some(Self::INODE),
+            Name::Directory => self.exists.then_some(self.inode()),
             name => self.entries.get(name.file_name().as_str()).copied(),
         };
         number.ok_or(ElectionReply::Missing)
+    }
+
+    /// Makes the election directory.
+    pub(super) fn make(&mut self, inodes: &mut impl Inodes, now: Time) {
+        self.exists = true;
+        inodes.with(self.inode(), |inode| *inode = Inode::new(true, now));
     }
 
     /// Enters a new file or directory, and opens it where asked to.
@@ -210,32 +255,35 @@ impl Directory {
         if !self.exists {
             return Err(ElectionReply::Missing);
         }
-        let name = name.file_name();
-        // The number depends on the name and not on the order of creation, so that it tells no histories apart; as in
-        // file systems, it comes back once nothing refers to the inode any more.
-        let first = first_number(&name);
-        let number = (first..first + INODES_PER_NAME)
-            .find(|number| {
-                inodes.with(*number, |inode| {
-                    let free = inode.is_free();
-                    if free {
-                        *inode = Inode::new(is_directory, now);
-                        if opened {
-                            inode.open();
-                        }
-                    }
-                    free
-                })
+        let mut inode = Inode::new(is_directory, now);
+        if opened {
+            inode.open();
+        }
+        self.enter(inodes, &name.file_name(), inode).ok_or(failed(Errno::NOSPC))
+    }
+
+    /// Enters a new inode under a name, and returns its number; nothing where there is no room for more of that name.
+    ///
+    /// The number depends on the name and not on the order of creation, so that it tells no histories apart; as in file
+    /// systems, it comes back once nothing refers to the inode any more.
+    pub(super) fn enter(&mut self, inodes: &mut impl Inodes, name: &str, new: Inode) -> Option<u64> {
+        let first = first_number(name);
+        let number = (first..first + INODES_PER_NAME).find(|number| {
+            inodes.with(*number, |inode| {
+                let free = inode.is_free();
+                if free {
+                    *inode = new.clone();
+                }
+                free
             })
-            .ok_or(failed(Errno::NOSPC))?;
+        })?;
         self.entries.insert(name.into(), number);
-        Ok(number)
+        Some(number)
     }
 }
 
 fn open<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, handle: Handle, name: &Name, access: Access) -> Result {
-    caller.check_base(name)?;
-    let inode = objects.directory(|directory, inodes| {
+    let inode = caller.base(name)?.directory(objects, |directory, inodes| {
         let number = match directory.find(name) {
             Ok(number) => number,
             Err(ElectionReply::Missing) if access == Access::Append => {
@@ -257,8 +305,7 @@ fn open<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, handle: Handle, na
 }
 
 fn create_new<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, handle: Handle, name: &Name) -> Result {
-    caller.check_base(name)?;
-    let inode = objects.directory(|directory, inodes| match directory.find(name) {
+    let inode = caller.base(name)?.directory(objects, |directory, inodes| match directory.find(name) {
         Ok(_) => Err(ElectionReply::Exists),
         Err(_) => directory.create(inodes, name, false, true, caller.now),
     })?;
@@ -267,8 +314,7 @@ fn create_new<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, handle: Hand
 }
 
 fn make_directory<O: Objects>(objects: &mut O, caller: &Caller<'_>, name: &Name) -> Result {
-    caller.check_base(name)?;
-    objects.directory(|directory, inodes| match directory.find(name) {
+    caller.base(name)?.directory(objects, |directory, inodes| match directory.find(name) {
         Ok(_) => Err(ElectionReply::Exists),
         Err(_) => directory.create(inodes, name, true, false, caller.now).map(|_| ElectionReply::Done),
     })
@@ -293,12 +339,11 @@ fn close<O: Objects>(objects: &mut O, caller: &mut Caller<'_>, handle: Handle) {
 }
 
 fn modified<O: Objects>(objects: &mut O, caller: &Caller<'_>, name: &Name) -> Result<Time> {
-    caller.check_base(name)?;
-    look(objects, name, |_, inode| inode.modified)
+    look(objects, caller.base(name)?, name, |_, inode| inode.modified)
 }
 
-fn look<O: Objects, T>(objects: &mut O, name: &Name, read: impl FnOnce(u64, &Inode) -> T) -> Result<T> {
-    objects.directory(|directory, inodes| {
+fn look<O: Objects, T>(objects: &mut O, base: Base, name: &Name, read: impl FnOnce(u64, &Inode) -> T) -> Result<T> {
+    base.directory(objects, |directory, inodes| {
         let number = directory.find(name)?;
         Ok(inodes.with(number, |inode| read(number, inode)))
     })
@@ -314,8 +359,8 @@ fn list<O: Objects, T>(
     caller: &Caller<'_>,
     mut admit: impl FnMut(&Arc<str>) -> Option<T>,
 ) -> Result<Vec<T>> {
-    caller.check_base(&Name::Journal)?;
-    Ok(objects.directory(|directory, _| directory.entries.keys().filter_map(&mut admit).collect()))
+    let base = caller.base(&Name::Journal)?;
+    base.directory(objects, |directory, _| Ok(directory.entries.keys().filter_map(&mut admit).collect()))
 }
 
 /// Names of logs are paths, so that no directory need be open.
@@ -328,14 +373,13 @@ fn list_logs<O: Objects>(objects: &mut O) -> Result<Vec<Name>> {
 }
 
 fn remove<O: Objects>(objects: &mut O, caller: &Caller<'_>, name: &Name, wants_directory: bool) -> Result {
-    caller.check_base(name)?;
-    objects.directory(|directory, inodes| {
+    caller.base(name)?.directory(objects, |directory, inodes| {
         let number = directory.find(name)?;
         inodes.with(number, |inode| match (wants_directory, inode.is_directory) {
             (true, false) => Err(failed(Errno::NOTDIR)),
             (false, true) => Err(failed(Errno::ISDIR)),
             // The election directory stays as long as there are instances; see the module's documentation.
-            (true, true) if number == Directory::INODE => Err(failed(Errno::BUSY)),
+            (true, true) if number == directory.inode() => Err(failed(Errno::BUSY)),
             _ => {
                 inode.unlink();
                 Ok(())
@@ -347,10 +391,9 @@ fn remove<O: Objects>(objects: &mut O, caller: &Caller<'_>, name: &Name, wants_d
 }
 
 fn rename<O: Objects>(objects: &mut O, caller: &Caller<'_>, from: &Name, to: &Name, replaces: bool) -> Result {
-    caller.check_base(from)?;
-    objects.directory(|directory, inodes| {
+    caller.base(from)?.directory(objects, |directory, inodes| {
         let number = directory.find(from)?;
-        if number == Directory::INODE || *to == Name::Directory {
+        if number == directory.inode() || *to == Name::Directory {
             return Err(failed(Errno::BUSY));
         }
         if let Ok(replaced) = directory.find(to) {

@@ -1,5 +1,7 @@
 //! What can happen in one step of the model.
 
+use crate::kernel::{Hand, Outage};
+
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -23,6 +25,12 @@ pub enum Action {
     Tick,
     /// The clock jumps.
     Jump,
+    /// Somebody else does something to a file.
+    Meddle(Hand),
+    /// A failure begins that lasts.
+    Break(Outage),
+    /// It ends.
+    Mend(Outage),
 }
 
 /// As whom an instance starts.
@@ -49,7 +57,7 @@ impl Action {
             | Self::Leave(slot)
             | Self::Crash(slot)
             | Self::Start(slot, _) => Some(slot),
-            Self::Tick | Self::Jump => None,
+            Self::Tick | Self::Jump | Self::Meddle(_) | Self::Break(_) | Self::Mend(_) => None,
         }
     }
 

@@ -156,6 +156,9 @@ pub fn moments(model: &Model<AnyParticipant>, path: &[Action]) -> Vec<Moment> {
             })),
             Action::Tick => Some(What::Tick),
             Action::Jump => Some(What::Jump),
+            Action::Meddle(hand) => Some(What::Meddle(hand)),
+            Action::Break(outage) => Some(What::Break(outage)),
+            Action::Mend(outage) => Some(What::Mend(outage)),
         };
         if let Some(what) = before {
             add(what, if matches!(action, Action::Tick | Action::Jump) { model.clock(&next) } else { now });

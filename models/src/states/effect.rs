@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use single_primary::call::Time;
+use single_primary::call::{Failure, Time};
 
-use crate::kernel::Inode;
+use crate::kernel::{Hand, Inode};
 use crate::participant::Participant;
 use crate::states::files::{FOOTPRINT_MAX, Footprint, Needs, Places, Shape, Spot, Touched, View, parts, whole};
 use crate::states::model::Model;
@@ -163,10 +163,24 @@ impl Change {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Go,
-    Fail,
     Short,
+    Fail(Failure),
     Die,
     Begin,
+    Meddle(Hand),
+}
+
+impl Kind {
+    fn code(self) -> u32 {
+        match self {
+            Self::Go => 0,
+            Self::Short => 1,
+            Self::Fail(Failure(number)) => 2 | number.unsigned_abs() << 3,
+            Self::Die => 3,
+            Self::Begin => 4,
+            Self::Meddle(hand) => 5 | (hand as u32) << 3,
+        }
+    }
 }
 
 /// All that the effect of an action depends on.
@@ -183,7 +197,7 @@ impl Key {
         let mut key = Self { numbers: [0; KEY_MAX], count: 0 };
         let [low, high] = halves(now.as_micros());
         let names = if places.needs.shape { state.shape } else { 0 };
-        for number in [u32::from(slot) << 8 | kind as u32, who, low, high, names] {
+        for number in [u32::from(slot) << 16 | kind.code(), who, low, high, names] {
             key.push(number);
         }
         let Needs { holders, contents, .. } = places.needs;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use single_primary::call::{Call as ElectionCall, Handle, Name, Time};
 
 use crate::call::Call;
-use crate::kernel::{Directory, Files, Inode, Inodes, Objects, Processes};
+use crate::kernel::{Directory, Files, Hand, Inode, Inodes, Objects, Processes};
 use crate::states::oracle::{self, Entries, History};
 use crate::states::reduction;
 
@@ -22,17 +22,32 @@ pub(super) struct Shape {
 /// What of a shape is asked at every step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShapeGlance {
-    /// Where in a state the journal, the log and the one before it are.
-    pub(super) told_apart: [Option<u8>; 3],
+    /// Where in a state the journal and all files of realtime.log are.
+    pub(super) told_apart: [Option<u8>; 1 + LOGS_MAX],
+}
+
+/// How many files of realtime.log there can be at a time.
+const LOGS_MAX: usize = 5;
+
+/// Whether a file of that name is one of realtime.log.
+pub(super) fn is_log(name: &str) -> bool {
+    let current = Name::Log(0).file_name();
+    name.strip_prefix(&current).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 impl ShapeGlance {
     pub(super) fn of(shape: &Shape) -> Self {
-        let find = |name: &str| {
-            let number = shape.directory.entries.get(name)?;
-            shape.inodes.binary_search(number).ok().map(|at| u8::try_from(at).expect("few inodes"))
-        };
-        Self { told_apart: ["journal", "realtime.log", "realtime.log.1"].map(find) }
+        let find =
+            |number: &u64| shape.inodes.binary_search(number).ok().map(|at| u8::try_from(at).expect("few inodes"));
+        let entries = &shape.directory.entries;
+        let logs = entries.iter().filter(|(name, _)| is_log(name)).map(|(_, number)| number);
+        let mut told_apart = [None; 1 + LOGS_MAX];
+        told_apart[0] = entries.get(Name::Journal.file_name().as_str()).and_then(find);
+        assert!(logs.clone().count() <= LOGS_MAX, "at most {LOGS_MAX} files of realtime.log at a time");
+        for (place, log) in told_apart[1..].iter_mut().zip(logs) {
+            *place = find(log);
+        }
+        Self { told_apart }
     }
 
     /// Where in a state the journal is.
@@ -119,8 +134,8 @@ pub(super) struct Footprint {
     pub(super) needs: Needs,
     /// On which inodes, by open files; the election directory is always the same one.
     opened: Vec<u64>,
-    /// On which inodes, by names.
-    named: Vec<String>,
+    /// On which inodes, by names: each in the directory of that number, or by its path.
+    named: Vec<(Option<u64>, String)>,
 }
 
 /// What kinds of things the outcome of a call depends on.
@@ -171,6 +186,15 @@ impl Footprint {
         Self { needs: Needs { shape: true, ..Needs::default() }, ..Self::default() }
     }
 
+    /// What comes of what somebody else does depends on.
+    pub(super) fn of_hand(hand: Hand) -> Self {
+        Self {
+            needs: Needs { shape: true, holders: true, contents: true },
+            opened: Vec::new(),
+            named: hand.names().iter().map(|name| (None, name.file_name())).collect(),
+        }
+    }
+
     /// What the death of an instance depends on that has these files open.
     pub(super) fn of_death(files: &Files) -> Self {
         Self {
@@ -182,9 +206,15 @@ impl Footprint {
 
     /// The inodes.
     pub(super) fn spots(&self, shape: &Shape) -> Vec<Spot> {
-        let named = self.named.iter().filter_map(|name| shape.directory.entries.get(name.as_str()));
+        let directory = &shape.directory;
+        let find = |(base, name): &(Option<u64>, String)| {
+            if *name == Name::Directory.file_name() {
+                return directory.exists.then_some(directory.inode());
+            }
+            directory.number_in(base.unwrap_or(directory.inode()), name)
+        };
         let mut spots: Vec<Spot> = Vec::new();
-        for &number in self.opened.iter().chain(named) {
+        for number in self.opened.iter().copied().chain(self.named.iter().filter_map(find)) {
             if spots.iter().all(|spot| spot.number != number) {
                 spots.push(Spot { number, place: shape.inodes.binary_search(&number).ok() });
             }
@@ -232,6 +262,10 @@ pub(super) fn footprint_of(files: &Files, call: &Call) -> Footprint {
         Call::ProcessId => (vec![], vec![], false),
         Call::IsAlive(_) | Call::ListFiles => (vec![], vec![], true),
     };
+    let is_path = |name: &Name| {
+        matches!(call, Call::Election(ElectionCall::LookByPath(_))) || matches!(name, Name::Directory | Name::Log(_))
+    };
+    let base = files.get(Handle::DIRECTORY).map(|directory| directory.inode);
     let (holders, contents) = match call {
         Call::Election(
             ElectionCall::Read { .. }
@@ -246,12 +280,8 @@ pub(super) fn footprint_of(files: &Files, call: &Call) -> Footprint {
     };
     Footprint {
         needs: Needs { shape, holders, contents },
-        opened: handles
-            .into_iter()
-            .filter_map(|handle| files.get(handle).map(|file| file.inode))
-            .chain(names.contains(&&Name::Directory).then_some(Directory::INODE))
-            .collect(),
-        named: names.into_iter().filter(|name| **name != Name::Directory).map(Name::file_name).collect(),
+        opened: handles.into_iter().filter_map(|handle| files.get(handle).map(|file| file.inode)).collect(),
+        named: names.into_iter().map(|name| (base.filter(|_| !is_path(name)), name.file_name())).collect(),
     }
 }
 

@@ -11,25 +11,27 @@ use single_primary::call::{Handle, Time};
 
 use crate::kernel::{Directory, Files, Inode};
 use crate::participant::{Belief, Participant, Step, Wait};
-use crate::states::actor::{Actor, ActorFacts, Glance, Running, describe};
+use crate::states::actor::{Actor, ActorFacts, Glance, Running, describe, event_of};
 use crate::states::effect::{Change, Changes, Effect};
 use crate::states::files::{
     Contents, ContentsFacts, ContentsGlance, FOOTPRINT_MAX, Footprint, Places, Shape, ShapeGlance, parts, whole,
 };
 use crate::states::intern::{Interner, Memory};
-use crate::states::oracle::{Entries, History};
+use crate::states::oracle::History;
 use crate::states::promise::Promise;
 use crate::states::space::{Space, Timing};
 use crate::states::state::{SLOTS_MAX, State};
 
 /// How many events a space can have.
-const EVENTS_MAX: u8 = 8;
+pub(super) const EVENTS_MAX: usize = 4;
 
 /// The model of one [`Space`].
 pub struct Model<P> {
     space: Space,
     /// The IDs of the slots, which every run's end is told by.
     ids: Vec<String>,
+    /// The IDs of the events.
+    events: Vec<String>,
     start: Box<dyn Fn(InstanceId) -> P + Send + Sync>,
     pub(super) actors: Interner<Actor<P>, ActorFacts, Glance>,
     dead: OnceLock<u32>,
@@ -71,15 +73,10 @@ impl<P: Participant + 'static> Model<P> {
     /// A model in which `start` makes the instances.
     pub fn new(space: Space, start: impl Fn(InstanceId) -> P + Send + Sync + 'static) -> Self {
         assert!(space.slots() <= SLOTS_MAX, "at most {SLOTS_MAX} instances over the whole time");
-        assert!(space.events <= EVENTS_MAX, "at most {EVENTS_MAX} events");
-        // What two rotations have dropped may be written again, which is not promised against: see the README. The oracle
-        // looks into the two files that there are, and would take it for lost.
-        assert!(
-            space.log.rotate_bytes != 1 || space.events <= 2,
-            "a rotation with each entry leaves room for two events"
-        );
+        assert!(usize::from(space.events) <= EVENTS_MAX, "at most {EVENTS_MAX} events");
         Self {
             ids: (0..space.slots()).map(|slot| space.id(slot).to_string()).collect(),
+            events: (0..space.events).map(|event| event_of(event).id.to_string()).collect(),
             space,
             start: Box::new(start),
             actors: Interner::default(),
@@ -110,6 +107,11 @@ impl<P: Participant + 'static> Model<P> {
     /// The ID of each slot, unless an earlier one's is taken.
     pub(super) fn ids(&self) -> &[String] {
         &self.ids
+    }
+
+    /// The events, by their IDs.
+    pub(super) fn events(&self) -> impl Iterator<Item = (u8, &str)> {
+        (0..).zip(self.events.iter().map(String::as_str))
     }
 
     /// The situation in which no instance has done anything yet.
@@ -179,32 +181,15 @@ impl<P: Participant + 'static> Model<P> {
     }
 
     /// The contents of the journal and of the logs, by their numbers.
-    pub(super) fn told_apart_by(&self, state: &State) -> [Option<u32>; 3] {
-        self.shapes.glance(state.shape).told_apart.map(|at| at.map(|at| state.contents[usize::from(at)]))
+    pub(super) fn told_apart_by(&self, state: &State) -> impl Iterator<Item = Option<u32>> {
+        let told_apart = self.shapes.glance(state.shape).told_apart;
+        told_apart.into_iter().map(|at| at.map(|at| state.contents[usize::from(at)]))
     }
 
     /// Whether the contents of the journal and of the logs are the same in both.
     pub(super) fn has_same_journal_and_logs(&self, one: &State, other: &State) -> bool {
         one.shape == other.shape && one.contents == other.contents
-            || self.told_apart_by(one) == self.told_apart_by(other)
-    }
-
-    /// What an independent reader makes of realtime.log and of the one before it.
-    pub fn entries(&self, state: &State) -> Entries {
-        let mut all = Entries::default();
-        for entries in self.logs(state).into_iter().flatten() {
-            all.add(entries);
-        }
-        all
-    }
-
-    /// The one before realtime.log, and realtime.log.
-    pub(super) fn logs(&self, state: &State) -> [Option<&Entries>; 2] {
-        let [_, log, log_before] = self.told_apart_by(state);
-        [log_before, log].map(|contents| {
-            let (contents, facts) = self.contents.entry(contents?);
-            Some(facts.entries(contents))
-        })
+            || self.told_apart_by(one).eq(self.told_apart_by(other))
     }
 
     /// The name of every file, with its inode.
@@ -232,10 +217,15 @@ impl<P: Participant + 'static> Model<P> {
         }
     }
 
-    /// What holds the file behind a handle.
-    pub(super) fn holders_behind(&self, state: &State, slot: u8, handle: Handle) -> Option<&Inode> {
+    /// The inode number of the file behind a handle.
+    pub(super) fn file_behind(&self, state: &State, slot: u8, handle: Handle) -> Option<u64> {
         let Actor::Running(running) = self.actor_of(state, slot).0 else { return None };
-        let number = running.files.get(handle)?.inode;
+        running.files.get(handle).map(|file| file.inode)
+    }
+
+    /// What holds that file.
+    pub(super) fn holders_behind(&self, state: &State, slot: u8, handle: Handle) -> Option<&Inode> {
+        let number = self.file_behind(state, slot, handle)?;
         let place = self.shape_of(state).inodes.binary_search(&number).ok()?;
         Some(self.holders.value(state.holders[place]))
     }

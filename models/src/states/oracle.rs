@@ -4,6 +4,7 @@
 //! damage that nobody does in a model.
 
 use crate::end::Change;
+use crate::kernel::Hand;
 
 /// What the journal says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct History {
     pub term: u64,
     /// Its primary, once it is sealed.
     pub primary: Option<String>,
+    /// Those registered and not gone.
+    pub present: Vec<String>,
     /// Every term that was sealed, with its primary.
     pub terms: Vec<(u64, String)>,
 }
@@ -76,6 +79,7 @@ pub fn history(journal: &[u8]) -> History {
         }
     }
     history.primary = primary.map(str::to_owned);
+    history.present = present.into_iter().map(str::to_owned).collect();
     history
 }
 
@@ -84,8 +88,10 @@ pub fn history(journal: &[u8]) -> History {
 pub struct Entries {
     /// How many entries each event has.
     pub counts: Vec<(String, usize)>,
-    /// How many whole lines are not exactly one entry.
+    /// How many whole lines hold more than one entry, or an entry behind something else, or nothing that anyone wrote.
     pub garbled: usize,
+    /// How many lines of somebody else, whole or begun, are there.
+    pub others: usize,
 }
 
 impl Entries {
@@ -104,26 +110,36 @@ impl Entries {
             }
         }
         self.garbled += other.garbled;
+        self.others += other.others;
     }
 }
+
+/// How every entry begins.
+const START: &str = "{\"event\":\"";
 
 /// Reads a log.
 #[must_use]
 pub fn entries(log: &[u8]) -> Entries {
     let text = String::from_utf8_lossy(log);
-    let mut entries = Entries::default();
+    let mut entries = Entries { others: text.matches(Hand::MARK).count(), ..Entries::default() };
     for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-        let parts: Vec<&str> = line.split("{\"event\":\"").collect();
-        let event = match parts[..] {
-            ["", entry] if entry.trim_end().ends_with('}') => entry.split('"').next(),
-            _ => None,
-        };
-        match event {
-            Some(event) => {
-                entries.add(&Entries { counts: vec![(event.to_owned(), 1)], garbled: 0 });
+        let has_others = line.contains(Hand::MARK);
+        match (line.matches(START).count(), event_in(line.as_bytes())) {
+            (1, Some(event)) if line.ends_with("}\n") && !has_others => {
+                entries.add(&Entries { counts: vec![(event, 1)], ..Entries::default() });
             }
-            None => entries.garbled += 1,
+            // A part of an entry, which nobody could complete and somebody has ended, with whatever came next.
+            (1, Some(_)) => {}
+            (0, _) if has_others || START.starts_with(line.trim_end()) => {}
+            _ => entries.garbled += 1,
         }
     }
     entries
+}
+
+/// The event whose entry a line is or begins.
+#[must_use]
+pub fn event_in(line: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(line);
+    text.strip_prefix(START)?.split('"').next().map(str::to_owned)
 }

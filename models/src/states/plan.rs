@@ -69,11 +69,6 @@ pub fn used_process_ids(protocol: &'static Protocol) -> Space {
 /// restart with an event or after more than one death among four; and more than one failing call or departure in a run.
 fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restarts: u8) -> Vec<Space> {
     let race = |at_most: usize| Space::race(protocol, registrants.min(at_most));
-    let mut rotating = Space { about: "a log that is rotated", crashes: crashes.min(1), events: 2, ..race(2) };
-    rotating.log.rotate_bytes = 1;
-    let mut trimming =
-        Space { about: "secondaries that look for their events", crashes: crashes.min(1), events: 1, ..race(2) };
-    trimming.log.trim_pending = 1;
     let mut spaces = vec![
         Space {
             about: "entries over failures, torn tails and departures",
@@ -94,8 +89,12 @@ fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restart
             events: 1,
             ..race(2)
         },
-        rotating,
-        trimming,
+        trimming(Space {
+            about: "secondaries that look for their events",
+            crashes: crashes.min(1),
+            events: 1,
+            ..race(2)
+        }),
         Space { about: "entries over departures", crashes: crashes.min(2), leaves: 1, events: 1, ..race(3) },
         Space { about: "failing and short calls, and deaths", crashes: crashes.min(1), errors: 1, ..race(3) },
         Space { about: "failing and short calls", errors: 1, ..race(4) },
@@ -126,6 +125,28 @@ fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restart
         });
         spaces.push(Space { about: "a restart", crashes: crashes.min(1), restarts: 1, ..race(4) });
     }
+    spaces.extend(logs(protocol, registrants, crashes));
     spaces.push(Space { about: "crashes and an event", crashes, events: 1, ..race(usize::MAX) });
     spaces
+}
+
+/// The spaces in which realtime.log is rotated.
+fn logs(protocol: &'static Protocol, registrants: usize, crashes: u8) -> Vec<Space> {
+    let crashes = crashes.min(1);
+    let race = || Space { crashes, ..Space::race(protocol, registrants.min(2)) };
+    let mut forgetting = rotating(Space { about: "a log whose rotations are soon removed", events: 3, ..race() });
+    forgetting.log.rotate_keep = 1;
+    vec![forgetting]
+}
+
+/// With a rotation after each entry.
+fn rotating(mut space: Space) -> Space {
+    space.log.rotate_bytes = 1;
+    space
+}
+
+/// With secondaries that look for each of their events.
+fn trimming(mut space: Space) -> Space {
+    space.log.trim_pending = 1;
+    space
 }

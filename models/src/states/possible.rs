@@ -23,6 +23,7 @@ impl<P: Participant + 'static> Model<P> {
         for slot in self.slots() {
             self.possible_to(state, slot, false, actions);
         }
+        self.possible_to_files(state, actions);
         if let Timing::Shared { moves, jump } = self.space().timing {
             if state.moves < moves && self.next_deadline(state).is_some() {
                 actions.push(Action::Tick);
@@ -44,7 +45,9 @@ impl<P: Participant + 'static> Model<P> {
             Life::Ended => {}
             Life::Running => {
                 self.possible_steps(state, slot, glance.wants, actions);
-                for event in (0..self.space().events).filter(|event| glance.news >> event & 1 == 1) {
+                for event in (0..self.space().events)
+                    .filter(|event| glance.news >> event & 1 == 1 && !state.ledger.is_past(*event))
+                {
                     actions.push(Action::Deliver(slot, event));
                 }
                 if state.leaves < self.space().leaves && glance.wishes {
@@ -90,6 +93,20 @@ impl<P: Participant + 'static> Model<P> {
             actions.push(Action::Fail(slot));
             if can_be_short {
                 actions.push(Action::Short(slot));
+            }
+        }
+    }
+
+    /// What others do, and what begins and ceases to fail.
+    fn possible_to_files(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.meddled < self.space().meddling {
+            actions.extend(self.space().hands.iter().map(|hand| Action::Meddle(*hand)));
+        }
+        for (at, outage) in self.space().outages.iter().enumerate() {
+            if state.broken >> at & 1 == 1 {
+                actions.push(Action::Mend(*outage));
+            } else if state.ever_broken >> at & 1 == 0 {
+                actions.push(Action::Break(*outage));
             }
         }
     }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::participant::{Belief, Participant};
 use crate::states::action::Action;
-use crate::states::actor::{Life, event_of};
+use crate::states::actor::Life;
+use crate::states::ledger;
 use crate::states::model::Model;
-use crate::states::oracle::Entries;
 use crate::states::state::State;
 use crate::states::transition::is_failure;
 
@@ -28,19 +28,25 @@ pub enum Promise {
     TermsRise,
     /// E1: one entry per event, not more, and not less once there is nothing left to do.
     OneEntry,
+    /// E2: what somebody else has written stays.
+    OthersStay,
+    /// P1: no entry is written and no file touched over a journal that is not the one any more.
+    SameFiles,
     /// L1, L2: while an instance lives and nothing more goes wrong, there comes to be a primary.
     Someone,
 }
 
 impl Promise {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SinglePrimary,
         Self::FailsClosed,
         Self::Deterministic,
         Self::Stable,
         Self::TermsRise,
         Self::OneEntry,
+        Self::OthersStay,
+        Self::SameFiles,
         Self::Someone,
     ];
 
@@ -53,7 +59,9 @@ impl Promise {
             Self::Deterministic => "an instance is primary that the journal does not show as primary of its term",
             Self::Stable => "a living primary was unseated: the journal has gone on without it",
             Self::TermsRise => "an instance is primary of a term that is not above the last one",
-            Self::OneEntry => "an event has more or less than one entry in realtime.log",
+            Self::OneEntry => "an event has more or less than one entry in all files of realtime.log",
+            Self::OthersStay => "a line that somebody else has written is not there any more",
+            Self::SameFiles => "an instance goes on writing although its journal is not the one any more",
             Self::Someone => "an instance lives, nothing more goes wrong, and yet nobody will ever be primary",
         }
     }
@@ -68,6 +76,8 @@ impl fmt::Display for Promise {
             Self::Stable => "S4 stable",
             Self::TermsRise => "S5 terms rise",
             Self::OneEntry => "E1 exactly one entry",
+            Self::OthersStay => "E2 what is others' stays",
+            Self::SameFiles => "P1 the same files",
             Self::Someone => "L1 someone",
         })
     }
@@ -75,6 +85,14 @@ impl fmt::Display for Promise {
 
 /// Notes in a new state which promise the action broke, as far as that shows at once.
 pub(super) fn judge<P: Participant + 'static>(model: &Model<P>, before: &State, action: Action, after: &mut State) {
+    if model.space().keeps_ledger() {
+        let breach = ledger::note(model, before, action, after);
+        // Over two journals there are two elections, of which nothing more is promised.
+        if breach.is_some() || after.ledger.is_displaced() {
+            after.set_breach(breach);
+            return;
+        }
+    }
     let changed = model.slots().filter(|slot| before.actors[usize::from(*slot)] != after.actors[usize::from(*slot)]);
     let primary = |state: &State, slot: u8| model.glance(state, slot).primary;
     let newcomer = changed.filter_map(|slot| primary(after, slot).filter(|_| primary(before, slot).is_none())).max();
@@ -110,17 +128,19 @@ pub(super) fn judge<P: Participant + 'static>(model: &Model<P>, before: &State, 
 
 /// Whether an event has an entry too many, or a line is no entry.
 fn has_wrong_entry<P: Participant + 'static>(model: &Model<P>, state: &State) -> bool {
-    let [before, current] = model.logs(state);
-    let garbled = before.into_iter().chain(current).any(|entries| entries.garbled > 0);
-    let count = |entries: Option<&Entries>, event: &str| entries.map_or(0, |entries| entries.of(event));
-    let counts = before.into_iter().chain(current).flat_map(|entries| &entries.counts);
-    garbled || counts.into_iter().any(|(event, _)| count(before, event) + count(current, event) > 1)
+    // Of what has been removed since, as much was kept as was asked for: whoever has not heard of it writes it again.
+    let keeps_all = usize::from(model.space().log.rotate_keep) >= usize::from(model.space().events);
+    let is_doubled = |(event, id): (u8, &str)| {
+        let found: usize = model.all_entries(state).map(|entries| entries.of(id)).sum();
+        found + if keeps_all { state.ledger.removed(event) } else { 0 } > 1
+    };
+    model.all_entries(state).any(|entries| entries.garbled > 0) || model.events().any(is_doubled)
 }
 
 fn was_failure<P: Participant + 'static>(model: &Model<P>, before: &State, action: Action) -> bool {
     matches!(action, Action::Fail(_))
         || matches!(action, Action::Go(_) | Action::Over(_))
-            && model.space().errors > 0
+            && (model.space().errors > 0 || before.broken != 0)
             && model.call_of(before, action).0.is_some_and(|(_, reply)| is_failure(&reply))
 }
 
@@ -164,9 +184,12 @@ pub(super) fn broken_at_rest<P: Participant + 'static>(
     state: &State,
     possible: &[Action],
 ) -> Option<Promise> {
+    if state.ledger.is_displaced() {
+        return None;
+    }
     if !model.has_primary(state) {
-        let someone = model.slots().any(|slot| takes_part(model, state, slot));
-        return someone.then_some(Promise::Someone);
+        let someone = model.slots().any(|slot| takes_part(model, state, slot) || is_lost(model, state, slot));
+        return (someone && !are_elections_stopped(model, state)).then_some(Promise::Someone);
     }
     if model.space().events == 0 || !model.space().is_of_journal() {
         return None;
@@ -174,9 +197,32 @@ pub(super) fn broken_at_rest<P: Participant + 'static>(
     if possible.iter().any(|action| matches!(action, Action::Deliver(..))) {
         return None;
     }
-    let entries = model.entries(state);
-    let all = (0..model.space().events).all(|event| entries.of(&event_of(event).id) == 1);
-    (!all).then_some(Promise::OneEntry)
+    if state.broken != 0 {
+        return None;
+    }
+    let has_entry = |(event, id): (u8, &str)| {
+        state.ledger.removed(event) > 0
+            || state.ledger.is_taken(event)
+            || model.all_entries(state).any(|entries| entries.of(id) > 0)
+    };
+    (!model.events().all(has_entry)).then_some(Promise::OneEntry)
+}
+
+/// Whether an instance that takes part has ended, though its process lives, for something that failed a while and does no
+/// more.
+fn is_lost<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8) -> bool {
+    let has_failed =
+        matches!((model.glance(state, slot).life, model.belief_of(state, slot)), (Life::Ended, Belief::Failed(_)));
+    let id = model.space().id(usize::from(slot));
+    has_failed
+        && model.space().outages.iter().any(|outage| outage.stops_elections())
+        && model.history(state).is_some_and(|history| history.present.iter().any(|other| *other == *id.as_str()))
+}
+
+/// Whether something fails at the moment without which nobody can be elected.
+pub(super) fn are_elections_stopped<P: Participant + 'static>(model: &Model<P>, state: &State) -> bool {
+    let mut outages = model.space().outages.iter();
+    outages.any(|outage| outage.stops_elections() && state.broken & model.bit_of(*outage) != 0)
 }
 
 /// Whether an instance is alive and wants to take part.

@@ -103,7 +103,13 @@ pub(super) fn level_readers<P: Participant + 'static>(
     let ContentsGlance { length, is_out_of_order } = model.contents.glance(state.contents[place]);
     let is_as_before = before.shape == state.shape && before.contents[place] == state.contents[place];
     let is_new_to_all = !is_as_before && model.journal(before) != Some(state.contents[place]);
-    for slot in model.slots().filter(|slot| is_new_to_all || acted == Some(*slot)) {
+    let is_of_this_journal = |slot: u8| {
+        let number = || model.number_of(state, &Name::Journal);
+        model.space().meddling == 0 || model.file_behind(state, slot, Handle::JOURNAL) == number()
+    };
+    let concerned = |slot: &u8| (is_new_to_all || acted == Some(*slot)) && is_of_this_journal(*slot);
+    let readers: Vec<u8> = model.slots().filter(concerned).collect();
+    for slot in readers {
         if model.glance(state, slot).read_to.is_some_and(|read_to| read_to < length) {
             model.read_ahead(state, slot, place);
         }
@@ -146,8 +152,12 @@ pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
     // Joins under one ID meet at its seat.
     let ids_differ = !space.reuse_ids && (1..space.ids.len()).all(|at| !space.ids[..at].contains(&space.ids[at]));
     // Without secondaries that look for their events, only a primary has anything to do with realtime.log.
-    let log_is_private = space.log.trim_pending > usize::from(space.events) && matches!(belief, Belief::Primary { .. });
+    let log_is_private = space.log.trim_pending > usize::from(space.events)
+        && space.meddling == 0
+        && space.outages.is_empty()
+        && matches!(belief, Belief::Primary { .. });
     let always = |applies: bool| if applies { Ample::Always } else { Ample::Never };
+    let journal_is_ours = !space.hands.iter().any(|hand| hand.displaces());
     match call {
         // Nobody locks the directory exclusively, and it stays as it is once it is there.
         ElectionCall::Open { name: Name::Directory, .. } => always(space.directory),
@@ -158,8 +168,8 @@ pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
         // its size by whoever holds its exclusive lock.
         ElectionCall::Open { name: Name::Journal, .. }
         | ElectionCall::Look(Name::Journal)
-        | ElectionCall::LookByPath(Name::Journal) => Ample::Always,
-        ElectionCall::Inspect(Handle::JOURNAL) => Ample::Always,
+        | ElectionCall::LookByPath(Name::Journal)
+        | ElectionCall::Inspect(Handle::JOURNAL) => always(journal_is_ours),
         // Whoever holds the journal's exclusive lock is alone with it and with the seats in the directory: all others are
         // before their shared lock, or are gone.
         ElectionCall::Read { handle: Handle::JOURNAL, .. } => Ample::WithExclusiveLock,
@@ -179,6 +189,7 @@ pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
         | ElectionCall::Truncate { handle: Handle::LOG, .. }
         | ElectionCall::Sync(Handle::LOG)
         | ElectionCall::Look(Name::Log(_))
+        | ElectionCall::LookByPath(Name::Log(_))
         | ElectionCall::ListLogs
         | ElectionCall::SyncLogDirectory
         | ElectionCall::Remove(Name::Log(_))

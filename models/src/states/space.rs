@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use single_primary::{InstanceId, LogOptions};
 
+use crate::kernel::{Hand, Outage};
 use crate::states::promise::Promise;
 use crate::zoo::{Protocol, Setup};
 
@@ -56,6 +57,12 @@ pub struct Space {
     pub leaves: u8,
     /// How many events there are. Each reaches every instance, at any moment.
     pub events: u8,
+    /// What somebody else may do to the files, and how often something of it.
+    pub hands: Vec<Hand>,
+    /// How often.
+    pub meddling: u8,
+    /// What may fail for as long as it likes, each once.
+    pub outages: Vec<Outage>,
     /// How time passes.
     pub timing: Timing,
     /// The window that the instances are given.
@@ -72,6 +79,7 @@ impl fmt::Display for Space {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { about: _, breaks: _, protocol: _, ids, per_process, crashes, restarts, reuse_ids, .. } = self;
         let Self { reuse_process_ids, errors, leaves, events, timing, window, log, directory, reduce, .. } = self;
+        let Self { hands, meddling, outages, .. } = self;
         write!(formatter, "instances {}, per process {per_process}", ids.join(" "))?;
         for (name, count) in
             [("crashes", crashes), ("restarts", restarts), ("errors", errors), ("leaves", leaves), ("events", events)]
@@ -84,7 +92,7 @@ impl fmt::Display for Space {
             ("used IDs", *reuse_ids),
             ("used process IDs", *reuse_process_ids),
             ("no window", window.is_zero()),
-            ("rotation", log.rotate_bytes == 1),
+            ("rotation", self.rotates()),
             ("trimming", log.trim_pending == 1),
             ("no directory", !directory),
             ("one clock", *timing != Timing::Free),
@@ -94,8 +102,18 @@ impl fmt::Display for Space {
                 write!(formatter, ", {name}")?;
             }
         }
+        if *meddling > 0 {
+            write!(formatter, ", {meddling} times of: {}", list(hands))?;
+        }
+        if !outages.is_empty() {
+            write!(formatter, ", for as long as they like: {}", list(outages))?;
+        }
         Ok(())
     }
+}
+
+fn list(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
 }
 
 impl Space {
@@ -123,6 +141,9 @@ impl Space {
             errors: 0,
             leaves: 0,
             events: 0,
+            hands: Vec::new(),
+            meddling: 0,
+            outages: Vec::new(),
             timing: if ours { Timing::Free } else { Timing::Shared { moves: 4, jump: needs.clock_jump } },
             window: Self::WINDOW,
             log: LogOptions::default(),
@@ -137,10 +158,22 @@ impl Space {
         self.protocol.name == "journal"
     }
 
+    /// Whether each entry is followed by a rotation.
+    #[must_use]
+    pub fn rotates(&self) -> bool {
+        self.log.rotate_bytes == 1
+    }
+
+    /// Whether files of realtime.log or the journal may go away, so that what they said is to be remembered.
+    pub(super) fn keeps_ledger(&self) -> bool {
+        self.is_of_journal() && (self.rotates() || self.meddling > 0)
+    }
+
     /// Whether nothing goes wrong in it but deaths, each of one instance.
     #[must_use]
     pub fn has_only_deaths(&self) -> bool {
-        self.restarts == 0 && self.errors == 0 && self.leaves == 0 && self.per_process == 1
+        let is_left_alone = self.meddling == 0 && self.outages.is_empty();
+        self.restarts == 0 && self.errors == 0 && self.leaves == 0 && self.per_process == 1 && is_left_alone
     }
 
     /// How many instances there can be over the whole time.

@@ -5,6 +5,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use crate::states::effect::halves;
 use crate::states::fingerprint::Fingerprint;
+use crate::states::ledger::Ledger;
 use crate::states::promise::Promise;
 
 /// How many instances there can be over the whole time.
@@ -32,6 +33,12 @@ pub struct State {
     pub(super) restarts: u8,
     pub(super) errors: u8,
     pub(super) leaves: u8,
+    pub(super) ledger: Ledger,
+    /// How often somebody else has done something.
+    pub(super) meddled: u8,
+    /// The failures that last at the moment, and those that ever began, one bit each, by their places in the space.
+    pub(super) broken: u8,
+    pub(super) ever_broken: u8,
     /// The highest term that anyone was primary of since the journal was last empty.
     pub(super) term: u8,
     /// One above the place among all promises; zero for none.
@@ -53,6 +60,10 @@ impl State {
             restarts: 0,
             errors: 0,
             leaves: 0,
+            ledger: Ledger::default(),
+            meddled: 0,
+            broken: 0,
+            ever_broken: 0,
             term: 0,
             breach: 0,
         }

@@ -119,7 +119,11 @@ fn is_endless<P: Participant + 'static>(
         .filter(|edge| members.contains(&petgraph::visit::EdgeRef::target(edge)))
         .map(|edge| *edge.weight())
         .collect();
-    let someone = component.iter().any(|node| model.slots().any(|slot| takes_part(model, &graph[*node].1, slot)));
+    let is_promised = |state: &State| !state.ledger.is_displaced() && !promise::are_elections_stopped(model, state);
+    let someone = component.iter().any(|node| {
+        let state = &graph[*node].1;
+        is_promised(state) && model.slots().any(|slot| takes_part(model, state, slot))
+    });
     // One state without anything new is at rest, and judged as such.
     let moves = component.len() > 1;
     someone

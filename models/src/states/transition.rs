@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use single_primary::call::{Call as ElectionCall, Failure, Handle, Reply as ElectionReply, Time};
 
 use crate::call::{Call, Reply};
-use crate::kernel::{Caller, Description, Fate, Files, Inodes, exit, perform};
+use crate::kernel::{Caller, Description, Fate, Files, Hand, Inodes, Outage, begin_conversion, exit, meddle, perform};
 use crate::participant::{Participant, Step, Wait};
 use crate::states::action::{Action, Identity};
 use crate::states::actor::{Actor, ActorFacts, Glance, Life, Wants, event_of};
@@ -28,14 +28,14 @@ impl<P: Participant + 'static> Model<P> {
     /// Makes of a copy of the state what comes of an action, and says whether that changes anything.
     pub(super) fn go_on(&self, state: &State, action: Action, next: &mut State) -> bool {
         match action {
-            Action::Go(slot) => self.go(next, slot, state.clock(), Fate::Normal),
+            Action::Go(slot) => self.go(next, slot, state.clock(), None),
             Action::Over(slot) => match self.deadline(state, slot) {
-                Some(deadline) => self.go(next, slot, deadline, Fate::Normal),
+                Some(deadline) => self.go(next, slot, deadline, None),
                 None => return false,
             },
             Action::Fail(slot) => {
                 next.errors += 1;
-                self.go(next, slot, state.clock(), Fate::Fail(EIO));
+                self.go(next, slot, state.clock(), Some(Fate::Fail(EIO)));
             }
             Action::Short(slot) => {
                 next.errors += 1;
@@ -43,7 +43,7 @@ impl<P: Participant + 'static> Model<P> {
                 else {
                     return false;
                 };
-                self.go(next, slot, state.clock(), Fate::Short(bytes.len() / 2));
+                self.go(next, slot, state.clock(), Some(Fate::Short(bytes.len() / 2)));
             }
             Action::Deliver(slot, event) => {
                 next.actors[usize::from(slot)] = self.tell(state.actors[usize::from(slot)], Told::Event(event));
@@ -76,6 +76,19 @@ impl<P: Participant + 'static> Model<P> {
                 next.jumped = true;
                 next.set_clock(next.clock().after(jump));
             }
+            Action::Meddle(hand) => {
+                self.meddle(next, hand);
+                if next.has_same_files(state) {
+                    return false;
+                }
+                next.meddled += 1;
+            }
+            Action::Break(outage) => {
+                let bit = self.bit_of(outage);
+                next.broken |= bit;
+                next.ever_broken |= bit;
+            }
+            Action::Mend(outage) => next.broken &= !self.bit_of(outage),
         }
         if self.space().reduce {
             reduction::level_readers(self, state, next, action.slot());
@@ -87,8 +100,9 @@ impl<P: Participant + 'static> Model<P> {
         true
     }
 
-    /// The instance goes on at a moment: ends its wait, if it is in one, and makes the call that it wants then.
-    fn go(&self, state: &mut State, slot: u8, now: Time, fate: Fate) {
+    /// The instance goes on at a moment: ends its wait, if it is in one, and makes the call that it wants then, which fares
+    /// as is said, or as the files let it.
+    fn go(&self, state: &mut State, slot: u8, now: Time, fate: Option<Fate>) {
         let at = usize::from(slot);
         let start = state.actors[at];
         let is_call = self.actors.glance(start).wants.is_call();
@@ -98,20 +112,61 @@ impl<P: Participant + 'static> Model<P> {
             return;
         };
         let places = self.places(state.shape, footprint);
+        let by_itself = fate.is_none();
+        let fate = fate.unwrap_or_else(|| self.fate(state, awake));
         let kind = match fate {
             Fate::Normal => Kind::Go,
-            Fate::Fail(_) => Kind::Fail,
+            Fate::Fail(failure) => Kind::Fail(failure),
             Fate::Short(_) => Kind::Short,
         };
         let key = Key::of(kind, slot, start, now, state, &places);
         let effect = self.effects.recall(key.numbers(), || {
             let effect = self.call(state, slot, (awake, footprint), now, fate);
-            if fate == Fate::Normal && (effect.actor != start || self.changes_files(&effect, state, &places)) {
+            // The first step of a lock's conversion leaves the instance as it is, once: there is no lock to give up then.
+            let converts = effect.actor == awake;
+            if by_itself && !converts && (effect.actor != start || self.changes_files(&effect, state, &places)) {
                 self.took_turn(start, effect.actor);
             }
             effect
         });
         state.actors[at] = effect.actor;
+        self.apply(state, &effect, &places);
+    }
+
+    /// How the next call of an instance fares by itself: it may be one of those that fail at the moment.
+    fn fate(&self, state: &State, actor: u32) -> Fate {
+        if state.broken == 0 {
+            return Fate::Normal;
+        }
+        match &self.actors.entry(actor).1.step {
+            Step::Call(call) => self.fate_of(state, call),
+            _ => Fate::Normal,
+        }
+    }
+
+    fn fate_of(&self, state: &State, call: &Call) -> Fate {
+        let broken = self.space().outages.iter().filter(|outage| state.broken & self.bit_of(**outage) != 0);
+        broken.filter_map(|outage| outage.failure_of(call)).next().map_or(Fate::Normal, Fate::Fail)
+    }
+
+    /// What stands for a failure that lasts.
+    pub(super) fn bit_of(&self, outage: Outage) -> u8 {
+        let place = self.space().outages.iter().position(|other| *other == outage);
+        place.map_or(0, |place| 1 << place)
+    }
+
+    /// Somebody else does something to a file.
+    fn meddle(&self, state: &mut State, hand: Hand) {
+        let footprint = Footprint::of_hand(hand);
+        let places = self.places(state.shape, self.footprint(footprint.clone()));
+        let key = Key::of(Kind::Meddle(hand), 0, 0, state.clock(), state, &places);
+        let effect = self.effects.recall(key.numbers(), || {
+            let shape = self.shape_of(state);
+            let spots = footprint.spots(shape);
+            let mut view = self.view(state, shape, &footprint, &spots);
+            meddle(&mut view, hand, state.clock());
+            self.effect(0, shape, &footprint, &spots, view)
+        });
         self.apply(state, &effect, &places);
     }
 
@@ -124,7 +179,11 @@ impl<P: Participant + 'static> Model<P> {
         let spots = footprint.spots(shape);
         let mut view = self.view(state, shape, footprint, &spots);
         let mut running = (**running).clone();
-        let reply = perform(&mut view, &mut caller(slot, &mut running.files, running.process, now), call, fate);
+        let mut caller = caller(slot, &mut running.files, running.process, now);
+        if fate == Fate::Normal && begin_conversion(&mut view, &caller, call) {
+            return self.effect(actor, shape, footprint, &spots, view);
+        }
+        let reply = perform(&mut view, &mut caller, call, fate);
         if self.space().reduce
             && let (Call::Election(ElectionCall::Append { handle: Handle::JOURNAL, .. }), Fate::Normal) = (call, fate)
             && let Some(journal) = running.files.get(Handle::JOURNAL)
@@ -278,13 +337,13 @@ impl<P: Participant + 'static> Model<P> {
     pub fn call_of(&self, state: &State, action: Action) -> (Option<(Call, Reply)>, Time) {
         let step = action.slot().map(|slot| &self.actor_of(state, slot).1.step);
         let (fate, now) = match (action, step) {
-            (Action::Go(_), _) => (Fate::Normal, state.clock()),
+            (Action::Go(_), _) => (None, state.clock()),
             (Action::Over(_), Some(Step::Wait(Wait::Change(Some(deadline)) | Wait::Until(deadline)))) => {
-                (Fate::Normal, *deadline)
+                (None, *deadline)
             }
-            (Action::Fail(_), _) => (Fate::Fail(EIO), state.clock()),
+            (Action::Fail(_), _) => (Some(Fate::Fail(EIO)), state.clock()),
             (Action::Short(_), Some(Step::Call(Call::Election(ElectionCall::Append { bytes, .. })))) => {
-                (Fate::Short(bytes.len() / 2), state.clock())
+                (Some(Fate::Short(bytes.len() / 2)), state.clock())
             }
             _ => return (None, state.clock()),
         };
@@ -298,7 +357,16 @@ impl<P: Participant + 'static> Model<P> {
             let shape = self.shape_of(state);
             let footprint = footprint_of(&running.files, &call);
             let mut view = self.view(state, shape, &footprint, &footprint.spots(shape));
-            let reply = perform(&mut view, &mut caller(slot, &mut running.files, running.process, now), &call, fate);
+            let mut caller = caller(slot, &mut running.files, running.process, now);
+            let fate = fate.unwrap_or_else(|| self.fate_of(state, &call));
+            if fate == Fate::Normal
+                && let Call::Election(ElectionCall::Lock(handle, _)) = &call
+                && begin_conversion(&mut view, &caller, &call)
+            {
+                let unlock = Call::Election(ElectionCall::Unlock(*handle));
+                return Some((unlock, Reply::Election(ElectionReply::Done)));
+            }
+            let reply = perform(&mut view, &mut caller, &call, fate);
             Some((call, reply))
         });
         (call, now)

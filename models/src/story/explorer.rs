@@ -77,6 +77,9 @@ impl stateright::Model for Explorer {
             Action::Start(slot, _) => format!("{} starts", id(slot)),
             Action::Tick => "time passes".into(),
             Action::Jump => "the clock jumps".into(),
+            Action::Meddle(hand) => format!("somebody else {hand}"),
+            Action::Break(outage) => format!("from here on: {outage}"),
+            Action::Mend(outage) => format!("no more: {outage}"),
         }
     }
 
