@@ -18,12 +18,13 @@ use crate::failure::Failure;
 pub(crate) struct Agent {
     /// The number of the copy that it belongs to.
     pub(crate) copy: u16,
-    /// Its number within the copy: 0 for the thread that the copy begins with, [`Agent::GIVER`] for who writes its input.
+    /// Its number within the copy: 0 for the thread that the copy begins with, [`Agent::GIVER`] for who gives it its
+    /// input.
     pub(crate) thread: u16,
 }
 
 impl Agent {
-    /// The thread number of that which gives a copy its input: a part of the environment and none of the copy's threads.
+    /// The thread number of that which gives a copy its input when it listens: a part of the environment and none of its threads.
     pub(crate) const GIVER: u16 = u16::MAX;
 }
 
@@ -152,7 +153,10 @@ pub(crate) struct Transition {
     pub(crate) choice: Choice,
     /// Whether it can happen: a blocking call whose lock another holds, or whose pipe is empty, cannot.
     pub(crate) is_enabled: bool,
-    /// All that it may use.
+    /// Whether it is a call of the kind that waits for others, be it enabled or not: for a lock, for something to read, for a
+    /// child. Whatever its thread or another one of the copy does instead depends on the objects that it may wait for.
+    pub(crate) may_wait: bool,
+    /// All that it may use. Whether a fault can strike may depend on nothing else.
     pub(crate) footprint: Footprint,
     /// When a [`Choice::Fire`] is due, in nanoseconds of virtual time.
     pub(crate) due_ns: Option<u64>,
@@ -190,7 +194,8 @@ pub(crate) trait Execution {
     type End;
 
     /// All that may happen next and all that is waited for, at rest: for each agent that has a pending call its `Run`, enabled
-    /// or not, its `Fire` if the call has a time, and the faults that may strike it. In the order of agents and choices.
+    /// or not, its `Fire` if the call has a time, and the faults that may strike it. In the order of agents and choices. What
+    /// another actor's step made impossible, as input to a copy that was killed, stays pending and is not enabled.
     ///
     /// # Errors
     /// Where there is no rest.
@@ -201,6 +206,14 @@ pub(crate) trait Execution {
     /// # Errors
     /// Where there is no rest after it.
     fn step(&mut self, agent: Agent, choice: Choice) -> Result<Step, Stop>;
+
+    /// Whether it is known by now that a promise is broken, whatever comes. Asked at each rest.
+    ///
+    /// # Errors
+    /// Where what is to be asked cannot be asked.
+    fn is_broken(&mut self) -> Result<bool, Stop> {
+        Ok(false)
+    }
 
     /// Ends it, whoever still runs, and tells what it left.
     ///
