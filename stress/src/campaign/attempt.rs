@@ -159,8 +159,7 @@ impl Place {
 
 /// Runs a plan in this process and says what it did not keep.
 fn attempt(plan: &Plan, rig: &Rig) -> Result<(Ran, Findings), Failure> {
-    let ended = rig.wait(plan, rig.release(rig.prepare(plan)?))?;
-    let ran = rig.gather(plan, ended)?;
+    let ran = rig.run(plan)?;
     let findings = judge::judge(&ran.history).findings;
     Ok((ran, findings))
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
-use single_primary::Os;
 
 use super::attempt::Told;
 use super::kept;
@@ -21,13 +20,10 @@ use crate::plan::{Plan, Template};
 use crate::process;
 use crate::process::clock;
 use crate::process::shared_memory;
-use crate::round::native::{Ended, Ran, Rig, Started};
+use crate::round::native::{Ran, Rig};
 
 /// So many rounds go by between two of bare processes.
 const FLOOR_EVERY: usize = 8;
-
-/// How many rounds a worker can have under way or not counted yet.
-const RIGS: usize = FLOOR_EVERY + 1;
 
 /// How often a worker tells what came of its rounds.
 const TELL_NS: u64 = 100_000_000;
@@ -103,25 +99,6 @@ pub(crate) fn run(rounds: &Rounds<'_>, shared: Shared, base: &Path, to: File) ->
     i32::from(worker.tell().and_then(|()| worker.send(&end)).is_err())
 }
 
-/// The rounds that are under way.
-#[derive(Debug, Default)]
-struct Stages<'a> {
-    running: Option<(&'a Rig, Plan, Started)>,
-    /// Not counted yet.
-    ended: Vec<(&'a Rig, Plan, Ended)>,
-}
-
-impl Stages<'_> {
-    /// Waits for the one that runs, if any.
-    fn wait(&mut self) -> Result<(), Failure> {
-        if let Some((rig, plan, started)) = self.running.take() {
-            let ended = rig.wait(&plan, started)?;
-            self.ended.push((rig, plan, ended));
-        }
-        Ok(())
-    }
-}
-
 #[derive(Debug)]
 struct Worker {
     to: File,
@@ -133,81 +110,34 @@ struct Worker {
 
 impl Worker {
     fn work(&mut self, rounds: &Rounds<'_>, shared: Shared, base: &Path) -> Result<(), Failure> {
-        // What is done once in a process is not left for each child to do.
-        drop(Os::new(single_primary::Options::new(base).paths()));
-        // They take turns: while the processes of one round run, those of the next are made. What rounds left is counted
-        // many at a time: each fork has the worker copy every page that it writes to next, so it writes between as few.
-        // With faults there is one round at a time.
-        let count = if rounds.template.faults.is_empty() { RIGS } else { 1 };
-        let bases: Vec<_> = (0..count).map(|rig| PathBuf::from(format!("{}-{rig}", base.display()))).collect();
-        let all = Rig::several(&bases, rounds.template.instances_max())?;
-        let mut rigs = all.iter().cycle();
+        let rig = Rig::new(base, rounds.template.instances_max())?;
         let wake_up = WakeUp::new().map_err(Failure::environment("shared memory", "mmap", "free some memory"))?;
-        let mut stages = Stages::default();
-        let mut begun_ns = clock::now_ns();
         let mut taken = 0_usize;
         while shared.stop.load(Ordering::Relaxed) == 0 {
             let round = rounds.shard.number(shared.next_round.fetch_add(1, Ordering::Relaxed));
             if round >= rounds.end {
                 break;
             }
-            let plan = rounds.template.draw(round);
             taken += 1;
-            let floor_is_due = taken % FLOOR_EVERY == 1;
-            // What happens to a round with faults is the worker's to do, in time.
-            if floor_is_due || !plan.faults.is_empty() {
-                self.finish_all(rounds, shared, &mut stages)?;
-            }
-            if floor_is_due {
-                self.batch.totals.busy_ns += clock::now_ns() - begun_ns;
+            if taken % FLOOR_EVERY == 1 {
                 self.floor(rounds.template.processes())?;
                 if rounds.template.faults.iter().any(|kind| kind.kills()) {
                     self.wake_up(&wake_up, &base.with_extension("lock"))?;
                 }
-                begun_ns = clock::now_ns();
             }
-            let is_told_next = clock::now_ns() - self.told_ns > TELL_NS;
-            // One is running and one is to be prepared.
-            if is_told_next || stages.ended.len() + 2 == RIGS {
-                self.finish_ended(rounds, shared, &mut stages)?;
-            }
-            let rig = rigs.next().expect("a cycle has no end");
-            let prepared = rig.prepare(&plan)?;
-            stages.wait()?;
-            stages.running = Some((rig, plan, rig.release(prepared)));
-            if is_told_next {
-                let now_ns = clock::now_ns();
-                self.batch.totals.busy_ns += now_ns - begun_ns;
-                begun_ns = now_ns;
+            let begun_ns = clock::now_ns();
+            self.round(rounds, shared, &rig, &rounds.template.draw(round))?;
+            self.batch.totals.busy_ns += clock::now_ns() - begun_ns;
+            if clock::now_ns() - self.told_ns > TELL_NS {
                 self.tell().map_err(heard())?;
             }
         }
-        self.finish_all(rounds, shared, &mut stages)?;
-        self.batch.totals.busy_ns += clock::now_ns() - begun_ns;
         Ok(())
     }
 
-    /// Waits for the rounds that are under way, and counts them.
-    fn finish_all(&mut self, rounds: &Rounds<'_>, shared: Shared, stages: &mut Stages<'_>) -> Result<(), Failure> {
-        stages.wait()?;
-        self.finish_ended(rounds, shared, stages)
-    }
-
-    /// Counts the rounds that have ended.
-    fn finish_ended(&mut self, rounds: &Rounds<'_>, shared: Shared, stages: &mut Stages<'_>) -> Result<(), Failure> {
-        stages.ended.drain(..).try_for_each(|(rig, plan, ended)| self.finish(rounds, shared, rig, &plan, ended))
-    }
-
-    /// Counts a round whose processes have ended, and removes its files.
-    fn finish(
-        &mut self,
-        rounds: &Rounds<'_>,
-        shared: Shared,
-        rig: &Rig,
-        plan: &Plan,
-        ended: Ended,
-    ) -> Result<(), Failure> {
-        let mut ran = rig.gather(plan, ended)?;
+    /// Runs a round, counts it, and removes its files.
+    fn round(&mut self, rounds: &Rounds<'_>, shared: Shared, rig: &Rig, plan: &Plan) -> Result<(), Failure> {
+        let mut ran = rig.run(plan)?;
         if let Some(span_ns) = self.wake_up_ns.take() {
             let line = Line { round: plan.round, at_ns: ran.released_ns, what: What::WakeUp { span_ns } };
             ran.history.insert(ran.history.len().saturating_sub(1), line);

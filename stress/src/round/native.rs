@@ -1,6 +1,6 @@
-//! One round: its processes are forked, released together, waited for, and what they left behind is gathered.
+//! A round of forked instances: its processes are released together, disturbed, waited for, and what they left behind is
+//! gathered.
 
-mod attended;
 pub(crate) mod calls;
 mod disturbance;
 mod gather;
@@ -9,6 +9,7 @@ mod host;
 pub(crate) mod instance;
 mod interference;
 mod recorder;
+mod stage;
 pub(crate) mod trace;
 mod turns;
 mod validation;
@@ -16,15 +17,14 @@ mod validation;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
 use self::disturbance::Done;
 use self::heir::Heir;
-use self::host::{PATIENCE, Stage};
 use self::instance::Place;
+use self::stage::Stage;
 use self::trace::Region;
 use crate::failure::Failure;
 use crate::history::format::Line;
@@ -40,8 +40,8 @@ use crate::process::shared_memory;
 /// which each reads what all of them have written.
 const TRACE_WORDS: usize = 16 * 1024;
 
-/// How often the worker looks for processes that ended before their time.
-const LOOK: Duration = Duration::from_millis(20);
+/// How many words the processes of a round share beside one for each instance.
+const STAGE_WORDS: usize = 6;
 
 /// What a worker needs for its rounds, one after the other.
 #[derive(Debug)]
@@ -51,29 +51,6 @@ pub(crate) struct Rig {
     directory: PathBuf,
     past: PathBuf,
     turns: turns::Words,
-}
-
-/// A round whose processes are there and wait for its start.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    children: Vec<Pid>,
-    done: Done,
-}
-
-/// A round whose processes run.
-#[derive(Debug)]
-pub(crate) struct Started {
-    children: Vec<Pid>,
-    done: Done,
-}
-
-/// A round whose processes have done all that they do in it.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    released_ns: u64,
-    done: Done,
-    /// Those that are left to the kernel to end.
-    children: Vec<Pid>,
 }
 
 /// A round that is over, with its files still there.
@@ -100,53 +77,39 @@ pub(crate) struct Ran {
 impl Rig {
     /// Takes memory for rounds of at most so many instances, whose files will lie under `base`, a directory that it makes.
     pub(crate) fn new(base: &Path, instances: usize) -> Result<Self, Failure> {
-        Ok(Self::several(&[base.to_owned()], instances)?.remove(0))
-    }
-
-    /// One for each base. They share what a process inherits at a price: mappings and open files.
-    pub(crate) fn several(bases: &[PathBuf], instances: usize) -> Result<Vec<Self>, Failure> {
         let remedy = "give a directory to write in by --dir";
-        for base in bases {
-            fs::create_dir(base).map_err(Failure::environment(base.display(), "mkdir", remedy))?;
-        }
+        fs::create_dir(base).map_err(Failure::environment(base.display(), "mkdir", remedy))?;
         let failure = |error| {
             Failure::environment("shared memory", "mmap", "free memory or give fewer --registrants or --jobs")(error)
         };
-        let statuses_end = 7 + instances;
-        let meetings_each = statuses_end + turns::Words::count(instances);
         let trace_words = TRACE_WORDS * (instances / 16).clamp(1, 4);
-        let meetings: &'static [AtomicU32] = shared_memory::map(bases.len() * meetings_each).map_err(failure)?;
-        let released: &'static [AtomicU64] = shared_memory::map(bases.len()).map_err(failure)?;
-        let traces: &'static [AtomicU64] =
-            shared_memory::map(bases.len() * instances * trace_words).map_err(failure)?;
+        let traces: &'static [AtomicU64] = shared_memory::map(instances * trace_words).map_err(failure)?;
+        let released: &'static [AtomicU64] = shared_memory::map(1).map_err(failure)?;
+        let words: &'static [AtomicU32] =
+            shared_memory::map(STAGE_WORDS + instances + turns::Words::count(instances)).map_err(failure)?;
+        let (words, turns) = words.split_at(STAGE_WORDS + instances);
         let heir = Heir::new().map_err(Failure::environment(
             "a pipe",
             "pipe",
             "raise the limit of open files, or give fewer --jobs",
         ))?;
-        let rig = |(rig, base): (usize, &PathBuf)| {
-            let meetings = &meetings[rig * meetings_each..][..meetings_each];
-            let traces = &traces[rig * instances * trace_words..][..instances * trace_words];
-            Self {
-                stage: Stage {
-                    start: Meeting::new(&meetings[0]),
-                    settled: Meeting::new(&meetings[1]),
-                    finished: Meeting::new(&meetings[2]),
-                    ending: Meeting::new(&meetings[3]),
-                    strike: Meeting::new(&meetings[4]),
-                    has_heir: &meetings[5],
-                    claimed: &meetings[6],
-                    heir,
-                    statuses: &meetings[7..statuses_end],
-                    released_ns: &released[rig],
-                },
-                regions: traces.chunks_exact(trace_words).map(Region::new).collect(),
-                directory: base.join("election"),
-                past: base.join("past"),
-                turns: turns::Words::new(&meetings[statuses_end..]),
-            }
-        };
-        Ok(bases.iter().enumerate().map(rig).collect())
+        Ok(Self {
+            stage: Stage {
+                start: Meeting::new(&words[0]),
+                ending: Meeting::new(&words[1]),
+                strike: Meeting::new(&words[2]),
+                has_heir: &words[3],
+                claimed: &words[4],
+                changed: &words[5],
+                heir,
+                statuses: &words[STAGE_WORDS..],
+                released_ns: &released[0],
+            },
+            regions: traces.chunks_exact(trace_words).map(Region::new).collect(),
+            directory: base.join("election"),
+            past: base.join("past"),
+            turns: turns::Words::new(turns),
+        })
     }
 
     /// The election directory of the round that was run last.
@@ -168,18 +131,17 @@ impl Rig {
         &self.regions
     }
 
-    /// Forks the processes of a round, which then wait for [`Rig::release`].
-    pub(crate) fn prepare(&self, plan: &Plan) -> Result<Prepared, Failure> {
-        let Stage { start, settled, finished, ending, strike, released_ns: _, has_heir, heir: _, claimed, statuses } =
-            self.stage;
+    /// Runs a round, and gathers what it left behind. Its files stay until [`Rig::clean`].
+    pub(crate) fn run(&self, plan: &Plan) -> Result<Ran, Failure> {
+        let Stage { start, ending, strike, released_ns, has_heir, heir: _, claimed, statuses, changed: _ } = self.stage;
         self.turns.clear();
-        for meeting in [start, settled, finished, ending, strike] {
+        for meeting in [start, ending, strike] {
             meeting.clear();
         }
         for word in [has_heir, claimed].into_iter().chain(statuses) {
             word.store(0, Ordering::Relaxed);
         }
-        let done = Done::prepare(plan, &self.directory).map_err(Failure::environment(
+        let mut done = Done::prepare(plan, &self.directory).map_err(Failure::environment(
             self.directory.display(),
             "preparing the round's faults",
             "keep others from writing there",
@@ -200,60 +162,14 @@ impl Rig {
                 }
             }
         }
-        Ok(Prepared { children, done })
-    }
-
-    /// Starts a round: its processes run from here on.
-    pub(crate) fn release(&self, prepared: Prepared) -> Started {
-        let Prepared { children, done } = prepared;
-        self.stage.released_ns.store(clock::now_ns(), Ordering::Release);
-        self.stage.start.arrive(1);
-        Started { children, done }
-    }
-
-    /// Waits until all processes of a round have done what they do in it.
-    pub(crate) fn wait(&self, plan: &Plan, started: Started) -> Result<Ended, Failure> {
-        let Started { mut children, mut done } = started;
-        let released_ns = self.stage.released_ns.load(Ordering::Acquire);
-        if !plan.faults.is_empty() {
-            let place = self.place();
-            let remedy = "keep others from signalling its processes and from writing to its files";
-            done.carry_out(plan, self.stage, place, &children).map_err(Failure::environment(
-                "a round with faults",
-                "kill, wait or write",
-                remedy,
-            ))?;
-            return Ok(Ended { released_ns, done, children: Vec::new() });
-        }
-        let deadline = Instant::now() + plan.window() * 2 + PATIENCE * 4;
-        let failure = || Failure::environment::<rustix::io::Errno>("a process of the round", "wait", "report this");
-        let mut dead = 0;
-        while !self.stage.finished.wait(plan.processes(), LOOK) {
-            let mut alive = Vec::with_capacity(children.len());
-            for child in children {
-                match rustix::process::waitpid(Some(child), rustix::process::WaitOptions::NOHANG) {
-                    Ok(None) => alive.push(child),
-                    Ok(Some((_, status))) => dead += usize::from(status.exit_status() != Some(0)),
-                    Err(error) => return Err(failure()(error)),
-                }
-            }
-            children = alive;
-            if Instant::now() > deadline {
-                kill(&children);
-                return Ok(Ended { released_ns, done, children: Vec::new() });
-            }
-            if children.is_empty() {
-                break;
-            }
-            // Those who wait for the dead must go on.
-            for _ in 0..dead {
-                self.stage.settled.arrive(plan.ids.len());
-                self.stage.finished.arrive(plan.processes());
-            }
-            dead = 0;
-        }
-        // To wait for their ends as well would be to sleep and be woken once for each.
-        Ok(Ended { released_ns, done, children })
+        released_ns.store(clock::now_ns(), Ordering::Release);
+        start.arrive(1);
+        done.carry_out(plan, self.stage, place, &children).map_err(Failure::environment(
+            "a round",
+            "kill, wait or write",
+            "keep others from signalling its processes and from writing to its files",
+        ))?;
+        self.gather(plan, done)
     }
 
     /// Removes the files of the last round.

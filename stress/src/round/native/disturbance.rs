@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 
 use self::before::{FOREIGN, NEWER};
-use super::attended::{Patience, Status};
-use super::host::Stage;
 use super::instance::Place;
+use super::stage::{Patience, Stage, Status};
 use super::turns::{Look, Turns};
 use crate::plan::Plan;
 use crate::plan::fault::{Damage, Fault, Kind, Target, When};
@@ -22,8 +21,11 @@ use crate::plan::order::{self, Act};
 use crate::process;
 use crate::process::clock;
 
-/// How often the worker looks at the round.
+/// How often the worker looks at the round where nothing wakes it.
 const LOOK: Duration = Duration::from_micros(500);
+
+/// The same where processes are about to end, which nothing tells.
+const LOOK_FOR_END: Duration = Duration::from_micros(50);
 
 /// What was done to a round.
 #[derive(Debug, Default)]
@@ -187,6 +189,7 @@ impl Watch<'_> {
     fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) -> std::io::Result<()> {
         let mut patience = Patience::new(self.plan, 4);
         loop {
+            let changes = self.stage.changed.load(Ordering::Acquire);
             for (process, child) in self.children.iter().enumerate() {
                 if self.ended[process] {
                     continue;
@@ -198,7 +201,8 @@ impl Watch<'_> {
             if is_so(self) || patience.is_over() {
                 return Ok(());
             }
-            std::thread::sleep(LOOK);
+            let are_over = (0..self.plan.ids.len()).all(|instance| self.stage.status(instance) == Status::Over);
+            self.stage.wait_for_change(changes, if are_over { LOOK_FOR_END } else { LOOK });
         }
     }
 
@@ -223,7 +227,7 @@ impl Watch<'_> {
     fn has_ended(&mut self, process: usize) {
         self.ended[process] = true;
         for instance in self.plan.hosted_by(process) {
-            self.stage.statuses[instance].store(Status::Over as u32, Ordering::Release);
+            self.stage.say(instance, Status::Over, None);
         }
         if let Some(turns) = &self.turns {
             turns.end(self.plan, process);
@@ -260,7 +264,7 @@ impl Watch<'_> {
             let mut primary = false;
             for (process, _) in watch.ended.iter().enumerate().filter(|(_, ended)| !**ended) {
                 for instance in watch.plan.hosted_by(process) {
-                    match watch.status(instance) {
+                    match watch.stage.status(instance) {
                         Status::Absent | Status::Coming | Status::Undecided => return false,
                         Status::Secondary => over = false,
                         Status::Primary => (over, primary) = (false, true),
@@ -274,11 +278,7 @@ impl Watch<'_> {
 
     /// Whether a process has come to hosting its instances.
     fn is_up(&self, process: usize) -> bool {
-        self.plan.hosted_by(process).all(|instance| self.status(instance) != Status::Absent)
-    }
-
-    fn status(&self, instance: usize) -> Status {
-        Status::of(self.stage.statuses[instance].load(Ordering::Acquire))
+        self.plan.hosted_by(process).all(|instance| self.stage.status(instance) != Status::Absent)
     }
 
     fn act(&mut self, action: Action, directory: &Path) -> std::io::Result<()> {
@@ -349,7 +349,8 @@ impl Watch<'_> {
     }
 
     fn remove(&mut self, target: Target, directory: &Path) {
-        let Some(primary) = (0..self.plan.ids.len()).find(|instance| self.status(*instance) == Status::Primary) else {
+        let Some(primary) = (0..self.plan.ids.len()).find(|instance| self.stage.status(*instance) == Status::Primary)
+        else {
             return;
         };
         let removed = match target {

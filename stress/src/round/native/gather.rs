@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use single_primary::call::{Call, Failure as Failed, Handle, Reply};
 
@@ -10,7 +11,7 @@ use super::disturbance::Done;
 use super::instance::JOURNAL;
 use super::trace::{Entry, Region};
 use super::validation::Validator;
-use super::{Ended, Ran, Rig};
+use super::{Ran, Rig};
 use crate::failure::Failure;
 use crate::history::findings::Promise;
 use crate::history::format::{Begin, Line, What};
@@ -18,19 +19,15 @@ use crate::history::judge::{elections, entries_in, event_of};
 use crate::plan::Plan;
 use crate::plan::fault::{Fault, Kind};
 use crate::plan::waits::Waits;
-use crate::process;
 use crate::process::clock;
 
 /// What a write past the file-size limit is answered.
 const FILE_TOO_LARGE: i32 = rustix::io::Errno::FBIG.raw_os_error();
 
 impl Rig {
-    /// Gathers what a round left behind. Its files stay until [`Rig::clean`].
-    pub(crate) fn gather(&self, plan: &Plan, ended: Ended) -> Result<Ran, Failure> {
-        let Ended { released_ns, mut done, children } = ended;
-        for child in children {
-            process::wait(child).map_err(Failure::environment("a process of the round", "wait", "report this"))?;
-        }
+    /// Gathers what a round left behind.
+    pub(super) fn gather(&self, plan: &Plan, mut done: Done) -> Result<Ran, Failure> {
+        let released_ns = self.stage.released_ns.load(Ordering::Acquire);
         let before_ns = clock::now_ns();
         let is_journal = plan.protocol == JOURNAL;
         let promises = Promise::ALL.into_iter().filter(|promise| is_journal || *promise != Promise::RightPrimary);
