@@ -1,0 +1,165 @@
+//! Unmodified programs, one call at a time.
+
+use std::ffi::OsString;
+
+use crate::explore::execution::{Choice, Execution as _, System as _};
+
+use super::*;
+
+/// What an execution came to.
+#[derive(Debug, PartialEq, Eq)]
+struct Run {
+    steps: Vec<String>,
+    printed: Vec<String>,
+    ends: Vec<Option<End>>,
+    doubts: Vec<String>,
+}
+
+/// So many steps are more than any of these programs takes.
+const STEPS_MAX: usize = 2_000;
+
+fn registrant(name: &str) -> String {
+    format!("{}/registrants/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn setup(base: &Path, commands: &[&[&str]]) -> Setup {
+    let directory = base.join("ground");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let copies = commands.iter().zip('a'..).map(|(words, id)| Start {
+        words: words.iter().map(OsString::from).collect(),
+        environment: vec![
+            ("PATH".into(), path.clone()),
+            ("ELECTION_DIR".into(), directory.join("election").into()),
+            ("REALTIME_LOG".into(), directory.join("election/realtime.log").into()),
+            ("INSTANCE_ID".into(), id.to_string().into()),
+        ],
+    });
+    Setup {
+        copies: copies.collect(),
+        watched: vec![directory.join("election")],
+        unordered: Vec::new(),
+        faults: Faults::default(),
+        prepare: |directory| fs::create_dir(directory.join("election")),
+        directory,
+    }
+}
+
+/// Runs one execution to its end: each copy gets an event and then the end of its input as soon as it listens and nothing
+/// else can happen, and who goes on is chosen among the enabled.
+fn run(processes: &mut Processes, mut choose: impl FnMut(usize) -> usize) -> Run {
+    let mut execution = processes.start(7).expect("a start");
+    let count = u16::try_from(execution.copies.len()).expect("few");
+    let mut steps = Vec::new();
+    let mut given = vec![0; usize::from(count)];
+    let inputs: [&[u8]; 2] = [b"event e1\n", b"quit\n"];
+    while steps.len() < STEPS_MAX {
+        let mut pending = execution.pending().expect("pending");
+        pending.retain(|transition| transition.is_enabled);
+        if pending.is_empty() {
+            let listens = (0..count).find(|copy| given[usize::from(*copy)] <= 2 && execution.waits_for_input(*copy));
+            let Some(copy) = listens else { break };
+            let input = &mut given[usize::from(copy)];
+            match inputs.get(*input) {
+                Some(bytes) => execution.give(copy, bytes).expect("an input"),
+                None => execution.close_input(copy).expect("the end of input"),
+            }
+            *input += 1;
+            continue;
+        }
+        let chosen = &pending[choose(pending.len())];
+        let step = execution.step(chosen.agent, chosen.choice).expect("a step");
+        let fired = if chosen.choice == Choice::Fire { " (fired)" } else { "" };
+        for (object, access) in step.footprint.uses() {
+            let may = chosen.footprint.uses().iter().find(|(other, _)| other == object);
+            assert!(may.is_some(), "{} uses {object:?} {access:?} and did not say so", step.label);
+        }
+        steps.push(format!("{}: {}{fired}", chosen.agent, step.label));
+    }
+    let printed = (0..count).map(|copy| String::from_utf8_lossy(&execution.take_printed(copy)).into_owned()).collect();
+    let complaints: Vec<_> = (0..count).map(|copy| execution.take_complaints(copy)).collect();
+    let said = complaints.iter().map(|text| String::from_utf8_lossy(text).into_owned());
+    steps.extend(said.filter(|text| !text.is_empty()));
+    let Remains { ends, doubts } = execution.finish().expect("an end");
+    Run { steps, printed, ends, doubts: doubts.into_iter().collect() }
+}
+
+/// A choice that follows from a number alone.
+fn drawn(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |count| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % count
+    }
+}
+
+/// Runs each of some schedules several times, which must come to the same.
+fn repeats(commands: &[&[&str]], schedules: u64, times: usize) -> Vec<Run> {
+    let base = tempfile::tempdir().expect("a directory");
+    let mut processes = Processes::new(setup(base.path(), commands)).expect("processes");
+    let mut runs = Vec::new();
+    for schedule in 0..schedules {
+        let first = run(&mut processes, drawn(schedule));
+        for _ in 1..times {
+            let again = run(&mut processes, drawn(schedule));
+            let differs = first.steps.iter().zip(&again.steps).find(|(one, other)| one != other);
+            assert_eq!(first, again, "schedule {schedule} of {commands:?}: {differs:?}");
+        }
+        runs.push(first);
+    }
+    runs
+}
+
+#[test]
+fn a_shell_does_the_same_in_every_run() {
+    let script = registrant("check-then-write.sh");
+    let runs = repeats(&[&["sh", &script], &["sh", &script]], 10, 4);
+    let both = |run: &Run| run.printed.iter().all(|words| words.starts_with("primary"));
+    assert!(runs.iter().any(both), "the race is there: {runs:#?}");
+}
+
+/// The path of an interpreter, as it calls itself; none where it is not installed, which is said.
+fn interpreter(name: &str, question: &[&str]) -> Option<String> {
+    let answer = std::process::Command::new(name).args(question).output();
+    match answer {
+        Ok(answer) if answer.status.success() => Some(String::from_utf8_lossy(&answer.stdout).trim().to_owned()),
+        _ => {
+            eprintln!("skipped: {name} is not installed");
+            None
+        }
+    }
+}
+
+fn python() -> Option<String> {
+    interpreter("python3", &["-c", "import sys; print(sys.executable)"])
+}
+
+fn node() -> Option<String> {
+    interpreter("node", &["-p", "process.execPath"])
+}
+
+#[test]
+fn a_shell_and_its_children_do_the_same_in_every_run_and_a_lock_excludes() {
+    let script = registrant("flock.sh");
+    for run in repeats(&[&["sh", &script], &["sh", &script]], 6, 3) {
+        let entries = run.steps.iter().filter(|step| step.contains("write(election/realtime.log")).count();
+        assert_eq!(entries, 1, "{run:#?}");
+        assert_eq!(run.ends, [Some(End::Exited(0)); 2]);
+    }
+}
+
+#[test]
+fn python_does_the_same_in_every_run_and_is_late_without_waiting() {
+    let Some(python) = python() else { return };
+    let script = registrant("json-list.py");
+    let runs = repeats(&[&[&python, &script], &[&python, &script]], 3, 3);
+    let both = |run: &Run| run.printed.iter().all(|words| words.starts_with("primary"));
+    assert!(runs.iter().any(both), "the race is there: {runs:#?}");
+}
+
+#[test]
+fn node_and_its_threads_do_the_same_in_every_run() {
+    let Some(node) = node() else { return };
+    let script = registrant("json-list.mjs");
+    let runs = repeats(&[&[&node, &script], &[&node, &script]], 2, 3);
+    assert!(runs.iter().any(|run| run.printed.iter().any(|words| words.starts_with("primary"))), "{runs:#?}");
+}
