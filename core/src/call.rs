@@ -46,6 +46,8 @@ impl Handle {
     pub const RIVAL: Self = Self(3);
     /// realtime.log.
     pub const LOG: Self = Self(4);
+    /// The journal that is to take the place of one in which nobody lives any more.
+    pub const NEXT_JOURNAL: Self = Self(5);
     /// How many handles an instance can have: those above and as many of a protocol's own.
     pub const COUNT: usize = 8;
 }
@@ -57,6 +59,8 @@ pub enum Name {
     Directory,
     /// The journal in it.
     Journal,
+    /// The journal that is to take its place.
+    NextJournal,
     /// The seat of an instance.
     Seat(InstanceId),
     /// realtime.log (0), or a file that it was renamed to: of two numbers the higher one is the later.
@@ -74,6 +78,7 @@ impl Name {
         match self {
             Self::Directory => ".".into(),
             Self::Journal => "journal".into(),
+            Self::NextJournal => "journal.next".into(),
             Self::Seat(id) => [id.as_str(), Self::SEAT_SUFFIX].concat(),
             Self::Log(0) => "realtime.log".into(),
             Self::Log(number) => ["realtime.log.", itoa::Buffer::new().format(*number)].concat(),
@@ -127,7 +132,7 @@ pub enum Mode {
 pub enum Call {
     /// open(2). Replies: `Done`, `Missing`, `Failed`.
     Open {
-        /// What the open file is called from here on; free so far.
+        /// What the open file is called from here on; what was called so is closed.
         handle: Handle,
         /// The file.
         name: Name,

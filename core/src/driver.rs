@@ -1,32 +1,24 @@
 //! Carries an election's machine out: a call asked for, a call made, until it waits.
 
-use std::sync::{Arc, Weak};
-
 use crate::call::{Call, Name, Time};
 use crate::error::{Cause, Fault};
 use crate::id::InstanceId;
-use crate::kernel::{Bell, Kernel, Monitor, Word};
+use crate::kernel::{Kernel, Mutex, Word};
 use crate::machine::Machine;
 use crate::role::{Role, Setup};
 use crate::step::{Step, Wait};
 
-/// A machine with the kernel under it, shared by the threads that use the election and the one that watches for it.
+/// A machine with the kernel under it, shared by the threads that use the election.
 pub(crate) struct Driver<K: Kernel> {
     role: K::Word,
-    machine: K::Monitor<Machine>,
-    bell: Arc<K::Monitor<Bell>>,
+    machine: K::Mutex<Machine>,
     kernel: K,
 }
 
 impl<K: Kernel> Driver<K> {
     pub(crate) fn new(setup: Setup, kernel: K) -> Self {
         let machine = Machine::new(setup);
-        Self {
-            role: K::Word::new(word(machine.role())),
-            machine: K::Monitor::new(machine),
-            bell: Arc::new(K::Monitor::new(Bell::default())),
-            kernel,
-        }
+        Self { role: K::Word::new(word(machine.role())), machine: K::Mutex::new(machine), kernel }
     }
 
     #[inline]
@@ -38,29 +30,22 @@ impl<K: Kernel> Driver<K> {
         &self.kernel
     }
 
-    /// How often a wait was ended so far.
-    pub(crate) fn rings(&self) -> u64 {
-        self.bell.with(|bell| bell.rings())
+    /// Goes on with the election, on this thread, whenever the primary's seat may be free, until this instance no longer defers
+    /// to that primary.
+    pub(crate) fn await_vacancy(&self, primary: &InstanceId) {
+        self.kernel.await_vacancy(primary, || {
+            // All who wait are woken at once: those who cannot be primary let the one go first that can.
+            if !self.is_next() {
+                self.kernel.pause(0, None);
+            }
+            // What goes wrong stays with the machine, and is told to whoever goes on with it next.
+            !matches!(self.advance(), Ok((Role::Secondary { primary: current, .. }, _)) if current == *primary)
+        });
     }
 
-    /// Ends every wait.
-    pub(crate) fn ring(&self) {
-        Bell::ring(&*self.bell);
-    }
-
-    /// Waits until there was another ring than those heard.
-    pub(crate) fn await_ring(&self, heard: u64) {
-        self.bell.wait_while(|bell| bell.rings() == heard);
-    }
-
-    /// Has every wait end once the primary's seat is free, which may already have made this instance primary.
-    pub(crate) fn watch(self: &Arc<Self>, primary: &InstanceId) -> Result<(), Fault> {
-        let driver = Arc::downgrade(self);
-        self.kernel.watch(primary, &self.bell, move || take_over(&driver)).map_err(|reply| Fault {
-            name: Name::Seat(primary.clone()),
-            call: "flock",
-            cause: Cause::of(&reply),
-        })
+    /// Whether this instance takes no part any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.machine.with(|machine| matches!(machine.role(), Role::Left | Role::Failed(_)))
     }
 
     /// Runs alone with the machine.
@@ -90,6 +75,7 @@ impl<K: Kernel> Driver<K> {
             return Err(fault);
         }
         match (end, machine.role()) {
+            (Some(_), _) if let Some(fault) = machine.setback() => Err(fault.clone()),
             (Some(wait), _) => Ok(wait),
             (None, Role::Failed(fault)) => Err(fault.clone()),
             (None, _) => Err(Fault { name: Name::Directory, call: "leave", cause: Cause::Left }),
@@ -104,7 +90,10 @@ impl<K: Kernel> Driver<K> {
             match machine.next() {
                 Step::Call(call) => now = self.step(machine, &call, now),
                 Step::Wait(wait) => return Some(wait),
-                Step::Ended => return None,
+                Step::Ended => {
+                    self.kernel.end_waits();
+                    return None;
+                }
             }
         }
     }
@@ -125,23 +114,6 @@ impl<K: Kernel> Driver<K> {
             fold.candidates().find(|id| fold.primary() != Some(id)).as_ref() == Some(&machine.setup().id)
         })
     }
-}
-
-/// Goes on where the primary's seat has been found free, on the thread that found it: whoever is to be primary now need not
-/// wait for another thread to wake up.
-///
-/// What goes wrong stays with the machine, and is told to whoever goes on with it next.
-fn take_over<K: Kernel>(driver: &Weak<Driver<K>>) {
-    let Some(driver) = driver.upgrade() else { return };
-    // All who wait are woken at once: those who cannot be primary let the one go first that can.
-    if !driver.is_next() {
-        driver.kernel.pause(0, None);
-    }
-    driver.machine.with(|machine| {
-        let now = driver.kernel.now();
-        machine.wake(now);
-        driver.carry_out(machine, now);
-    });
 }
 
 const PRIMARY: u64 = 1;

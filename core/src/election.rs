@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::call::Name;
 use crate::driver::Driver;
@@ -30,7 +29,7 @@ pub enum Recorded {
 ///
 /// All methods take `&self`: any number of threads may share it.
 pub struct Election<K: Kernel = Os> {
-    driver: Arc<Driver<K>>,
+    driver: Driver<K>,
     id: InstanceId,
     paths: Paths,
     pending_max: usize,
@@ -47,7 +46,7 @@ impl<K: Kernel> Election<K> {
     /// Takes the first steps.
     pub(crate) fn begin(setup: Setup, kernel: K, paths: Paths, pending_max: usize) -> Result<Self, Error> {
         let id = setup.id.clone();
-        let election = Self { driver: Arc::new(Driver::new(setup, kernel)), id, paths, pending_max };
+        let election = Self { driver: Driver::new(setup, kernel), id, paths, pending_max };
         election.advance()?;
         Ok(election)
     }
@@ -63,7 +62,8 @@ impl<K: Kernel> Election<K> {
     /// until there is a verdict, and from then on as often as a dead primary is to be noticed.
     ///
     /// # Errors
-    /// Whatever ended this instance; see [`Cause`]. It is not primary.
+    /// Whatever ended this instance; see [`Cause`]. It is not primary. Once it is registered, a call that fails, as on a full disk,
+    /// does not end it: [`Election::role`] says so, and the next poll tries again.
     pub fn poll(&self) -> Result<Role, Error> {
         self.check_process("poll")?;
         self.advance().map(|(role, _)| role)
@@ -88,30 +88,29 @@ impl<K: Kernel> Election<K> {
     /// Blocks until this instance is primary, and returns its term: a fencing token. Another thread ends the wait by
     /// [`Election::leave`].
     ///
-    /// A thread of its own blocks on the primary's seat and goes on with the election once that is free. So this instance is
-    /// primary, and what was pending is written, before the wait has ended; also where an error of the log ended it earlier,
-    /// as long as this instance has not left.
+    /// It is the calling thread that waits, and then takes over. On Linux the kernel wakes it when the primary's seat is closed;
+    /// where that is not to be had (elsewhere, or with more instances waiting than the user may have inotify instances), it looks
+    /// every 5 ms at the latest.
     ///
     /// # Errors
-    /// As [`Election::poll`]; [`Cause::Left`] where another thread left.
+    /// Whatever ended this instance; [`Cause::Left`] where another thread left. What does not end it, as a full disk at the
+    /// moment of taking over, does not end the wait either: it tries again until that is over.
     pub fn wait(&self) -> Result<u64, Error> {
-        let mut looks = 0;
-        let mut watched = None;
+        let mut setbacks = 0;
         loop {
-            let heard = self.driver.rings();
-            match self.decided()? {
-                Role::Primary { term } => return Ok(term),
-                Role::Secondary { primary, .. } => {
-                    // A bell that rings early, again and again, must not make this a loop that spins.
-                    looks = if watched.as_ref() == Some(&primary) { looks + 1 } else { 0 };
-                    if looks > 0 {
-                        self.kernel().pause(looks, None);
-                    }
-                    self.driver.watch(&primary).map_err(|fault| self.error(fault))?;
-                    watched = Some(primary);
-                    self.driver.await_ring(heard);
+            self.check_process("wait")?;
+            match self.decided() {
+                Ok(Role::Primary { term }) => return Ok(term),
+                Ok(Role::Secondary { primary, .. }) => {
+                    setbacks = 0;
+                    self.driver.await_vacancy(&primary);
                 }
-                _ => {}
+                Ok(_) => {}
+                Err(error) if *error.cause() == Cause::Forked || self.driver.is_over() => return Err(error),
+                Err(_) => {
+                    self.kernel().pause(setbacks, None);
+                    setbacks += 1;
+                }
             }
         }
     }
@@ -167,7 +166,6 @@ impl<K: Kernel> Election<K> {
                 left => left.map(drop),
             })
         });
-        self.driver.ring();
         finished.map_err(|fault| self.error(fault))
     }
 
@@ -177,22 +175,26 @@ impl<K: Kernel> Election<K> {
         &self.id
     }
 
-    /// The role, as far as this instance knows without looking.
+    /// The role, as far as this instance knows without looking. In a forked copy it is [`Role::Failed`], by [`Cause::Forked`].
     #[must_use]
     pub fn role(&self) -> Role {
-        self.driver.with(|machine| machine.role().clone())
+        match self.of_original("role") {
+            Ok(()) => self.driver.with(|machine| machine.role().clone()),
+            Err(fault) => Role::Failed(fault),
+        }
     }
 
-    /// What this instance has read of the journal.
+    /// What this instance has read of the journal: nothing, in a forked copy.
     #[must_use]
     pub fn fold(&self) -> Fold {
-        self.driver.with(|machine| machine.fold().clone())
+        self.of_original("fold")
+            .map_or_else(|_| Fold::default(), |()| self.driver.with(|machine| machine.fold().clone()))
     }
 
-    /// How many events this instance keeps, not knowing them to be in the log.
+    /// How many events this instance keeps, not knowing them to be in the log: none, in a forked copy.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.driver.with(|machine| machine.logbook().pending_count())
+        self.of_original("pending").map_or(0, |()| self.driver.with(|machine| machine.logbook().pending_count()))
     }
 
     /// The election directory.
@@ -212,10 +214,16 @@ impl<K: Kernel> Election<K> {
     }
 
     fn check_process(&self, call: &'static str) -> Result<(), Error> {
+        self.of_original(call).map_err(|fault| self.error(fault))
+    }
+
+    /// Refuses a forked copy, before anything is waited for there: a mutex that another thread held at the fork stays locked
+    /// in the copy.
+    fn of_original(&self, call: &'static str) -> Result<(), Fault> {
         if self.kernel().is_original_process() {
             Ok(())
         } else {
-            Err(self.error(Fault { name: Name::Directory, call, cause: Cause::Forked }))
+            Err(Fault { name: Name::Directory, call, cause: Cause::Forked })
         }
     }
 
@@ -225,7 +233,8 @@ impl<K: Kernel> Election<K> {
 }
 
 impl<K: Kernel> Drop for Election<K> {
-    /// Leaves. What goes wrong has nobody to be told to: [`Election::leave`] tells it.
+    /// Leaves. What goes wrong has nobody to be told to: [`Election::leave`] tells it. A forked copy does nothing but close its
+    /// descriptors, which leaves the locks to the process that joined.
     fn drop(&mut self) {
         let _ = self.leave();
     }

@@ -84,6 +84,9 @@ pub enum Cause {
     /// The journal is of a later version.
     #[error("written by a later version of this library")]
     Newer,
+    /// The journal is of an earlier version, of which an instance lives.
+    #[error("written by an earlier version of this library, of which an instance is running")]
+    Older,
     /// A living instance has this ID.
     #[error("the instance ID is in use")]
     IdInUse,
@@ -134,7 +137,7 @@ impl Cause {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Io(_) => "make the path readable and writable for this user, with space left, and join again",
+            Self::Io(_) => "make the path readable and writable for this user, with space left, then try or join again",
             Self::Unexpected => "check that the file system keeps what `stress qualify` asks of it",
             Self::NoDirectory => "create the directory that is to hold it",
             Self::NotDirectory => "give the real path of a directory, or remove what stands there",
@@ -147,11 +150,12 @@ impl Cause {
             }
             Self::Foreign => "move the file away if it is not needed, or give another election directory",
             Self::Newer => "run the later version in every instance, or stop them all and remove the file",
+            Self::Older => "stop every instance of the earlier version, then join again",
             Self::IdInUse | Self::IdUsed => "give every join an ID of its own, or let one be generated",
             Self::Deposed | Self::Lost | Self::NoFile | Self::SeatMissing | Self::JournalRemoved => {
                 "keep others from writing to the election directory, stop every instance and start again"
             }
-            Self::Short => "free space on the disk or raise the file-size limit, and join again",
+            Self::Short => "free space on the disk or raise the file-size limit, then try or join again",
             Self::Forked => "join in the child with an ID of its own",
             Self::Left => "join again with a fresh ID",
             Self::Event(_) => "give a short event ID and a payload that is one JSON value",

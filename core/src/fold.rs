@@ -7,6 +7,7 @@ use crate::roster::Roster;
 
 /// What the journal says so far. Everyone who has read the same bytes holds the same value.
 ///
+/// - `begin(t)` counts only before the first registration: the term is t from there on, unless it is higher already.
 /// - `register` adds its ID once, ever.
 /// - `seal(t)` counts only for the current open term and with a candidate: the smallest becomes primary.
 /// - `depose(t)` counts only for the current sealed term: its primary is gone, term t+1 opens.
@@ -14,20 +15,34 @@ use crate::roster::Roster;
 /// - Everything else changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fold {
+    first_term: u64,
     term: u64,
     primary: Option<InstanceId>,
     roster: Roster,
     opened_at: Option<Time>,
     damaged_lines: u64,
+    older: bool,
     newer: bool,
 }
 
 /// An unfinished line longer than this is damage: only its last bytes can still be part of a record.
 const UNFINISHED_LINE_BYTES_MAX: usize = 4096;
 
+/// No journal comes to such a term, so that there is always one after a term that it begins with.
+const TERM_MAX: u64 = u64::MAX / 2;
+
 impl Default for Fold {
     fn default() -> Self {
-        Self { term: 1, primary: None, roster: Roster::default(), opened_at: None, damaged_lines: 0, newer: false }
+        Self {
+            first_term: 1,
+            term: 1,
+            primary: None,
+            roster: Roster::default(),
+            opened_at: None,
+            damaged_lines: 0,
+            older: false,
+            newer: false,
+        }
     }
 }
 
@@ -69,7 +84,14 @@ impl Fold {
     }
 
     fn take_in(&mut self, record: &View<'_>) {
+        self.older |= record.is_older;
         match record.kind {
+            Kind::Begin => {
+                if self.roster.len() == 0 && record.term <= TERM_MAX {
+                    self.term = self.term.max(record.term);
+                    self.first_term = self.term;
+                }
+            }
             Kind::Register => {
                 if self.roster.add(record.id) {
                     self.opened_at.get_or_insert(record.at);
@@ -98,10 +120,22 @@ impl Fold {
         }
     }
 
-    /// The number of the current election, from 1.
+    /// The number of the current election. The first in a directory is 1.
     #[must_use]
     pub fn term(&self) -> u64 {
         self.term
+    }
+
+    /// Whether the current election is the first since nobody lived: the one that stays open for the window.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.term == self.first_term
+    }
+
+    /// The first term that nobody has been primary of.
+    #[must_use]
+    pub fn next_term(&self) -> u64 {
+        self.term + u64::from(self.primary.is_some())
     }
 
     /// The primary of the current term, once it is sealed.
@@ -133,7 +167,7 @@ impl Fold {
         self.roster.len()
     }
 
-    /// When the first of them registered: from then on term 1 stays open for the window.
+    /// When the first of them registered: from then on the first term stays open for the window.
     #[must_use]
     pub fn opened_at(&self) -> Option<Time> {
         self.opened_at
@@ -143,6 +177,13 @@ impl Fold {
     #[must_use]
     pub fn damaged_lines(&self) -> u64 {
         self.damaged_lines
+    }
+
+    /// Whether an earlier version of this library has written to the journal. What it says is taken in like any other; but
+    /// while such an instance lives, the two do not understand each other.
+    #[must_use]
+    pub fn is_older(&self) -> bool {
+        self.older
     }
 
     /// Whether a later version of this library has written to the journal, so that this one cannot tell who is primary.

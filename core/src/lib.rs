@@ -59,6 +59,7 @@ mod role;
 mod step;
 
 mod fold;
+mod leftover;
 mod record;
 mod roster;
 
@@ -86,7 +87,7 @@ pub use crate::id::{ID_BYTES_MAX, InstanceId, InvalidId};
 pub use crate::logbook::{Event, LogOptions, Logbook};
 pub use crate::machine::{Machine, READ_BYTES};
 pub use crate::options::{Options, WINDOW};
-pub use crate::os::{Os, Paths, StdMonitor, reply_of};
+pub use crate::os::{Os, Paths, StdMutex, reply_of};
 pub use crate::record::{Kind, RECORD_BYTES, Record};
 pub use crate::role::{Role, Setup};
 pub use crate::step::{Step, Wait};

@@ -3,8 +3,13 @@
 //! Whatever carries the calls out (the operating system, a simulated kernel under a model checker), this is the protocol.
 //!
 //! Why it is safe, step by step:
-//! - The journal is emptied only under its exclusive lock. Every instance holds the shared lock from before it registers
-//!   until it stops believing anything, so it is emptied only when nobody lives.
+//! - The journal is begun anew only under its exclusive lock. Every instance holds the shared lock from before it registers
+//!   until it stops believing anything, so that happens only when nobody lives.
+//! - It is begun anew by one rename: a death at any call leaves the old journal or the new one. Who holds the lock of the old
+//!   one has made sure that its name still stands for it, and that stays so, since the name is changed under that lock alone.
+//!   The new one is locked before it has the name, so that nobody joins while the seats of the dead are removed. Who waited
+//!   for the old one finds another under the name, and starts over.
+//! - The new journal begins with the term that the old one came to, so that terms rise for as long as there is a journal.
 //! - An instance claims its seat before its ID is in the journal, and gives it up after it has stopped believing that it is
 //!   primary. So an empty seat means: not primary, now or ever again, for an ID is never used twice while anyone lives.
 //! - `depose` is appended only for a primary whose seat was found empty.
@@ -20,6 +25,7 @@ use crate::error::{Cause, Fault};
 use crate::event_ids::EventId;
 use crate::fold::Fold;
 use crate::id::InstanceId;
+use crate::leftover::{self, Leftover};
 use crate::logbook::{Event, Logbook, Writer};
 use crate::record::{Kind, Origin, RECORD_BYTES, Record};
 use crate::refusal::{self, admit, fault};
@@ -45,7 +51,9 @@ pub struct Machine {
 /// What is about to be done; the journal's lock is held from `LockShared` on, the own seat from `ClaimSeat` on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
-    OpenDirectory { made: bool },
+    OpenDirectory {
+        made: bool,
+    },
     MakeDirectory,
     InspectDirectory,
     IdentifyFileSystem,
@@ -53,24 +61,47 @@ enum Phase {
     AwaitDirectory,
     OpenJournal,
     LockExclusive,
-    InspectJournal { alone: bool },
-    ReadLeftover(Identity, u64),
-    EmptyJournal(Identity),
-    ListSeats(Identity),
-    RemoveSeat(Identity, Name, Vec<Name>),
+    InspectJournal {
+        alone: bool,
+    },
+    CompareLeftover(Identity),
+    ReadLeftover(Box<Leftover>),
+    OpenNext {
+        term: u64,
+    },
+    InspectNext {
+        term: u64,
+    },
+    ReadNext {
+        term: u64,
+        size: u64,
+    },
+    LockNext {
+        term: u64,
+        attempt: Attempt,
+    },
+    ReplaceJournal,
+    ListSeats,
+    RemoveSeat(Name, Vec<Name>),
     LockShared(Identity),
     AwaitCleaning(Identity),
     CompareJournal(Identity),
-    ReopenJournal,
+    StartOver,
     OpenSeat,
     InspectSeat,
     ClaimSeat,
     ReadJournal,
-    Append { kind: Kind, term: u64, attempt: Attempt },
+    Append {
+        kind: Kind,
+        term: u64,
+        attempt: Attempt,
+    },
     AwaitRegistrations(Time),
     OpenRival(InstanceId),
     ProbeRival(InstanceId),
     CloseRival,
+    /// A call failed, and is made again where something of it may have changed.
+    AwaitRetry(Fault),
     Settled,
     Release,
     Ended,
@@ -83,6 +114,32 @@ enum Attempt {
     /// So many bytes of it were written: fill them up to a whole record, which restores the alignment.
     Realign(usize),
     Second,
+}
+
+/// What comes of an attempt.
+enum Outcome {
+    Whole,
+    Again(Attempt),
+    Short,
+}
+
+impl Attempt {
+    /// What comes of it where so many bytes were written.
+    fn wrote(self, written: usize) -> Outcome {
+        match self {
+            Self::First | Self::Second if written == RECORD_BYTES => Outcome::Whole,
+            Self::First => Outcome::Again(Self::Realign(written)),
+            Self::Realign(before) if written == filler(before).len() => Outcome::Again(Self::Second),
+            Self::Realign(_) | Self::Second => Outcome::Short,
+        }
+    }
+
+    fn bytes(self, record: impl FnOnce() -> Record) -> Arc<[u8]> {
+        match self {
+            Self::First | Self::Second => record().encode().as_slice().into(),
+            Self::Realign(written) => filler(written).into(),
+        }
+    }
 }
 
 impl Machine {
@@ -152,6 +209,16 @@ impl Machine {
         self.logbook.take_fault()
     }
 
+    /// What keeps it from going on, where it registered and a call failed since: a full disk, say. It goes on as soon as that is
+    /// over: with each [`Machine::wake`] it tries again.
+    #[must_use]
+    pub fn setback(&self) -> Option<&Fault> {
+        match &self.phase {
+            Phase::AwaitRetry(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
     /// Stops being primary, at once, and leaves with the calls that follow.
     pub fn leave(&mut self) {
         if matches!(self.phase, Phase::Release | Phase::Ended) {
@@ -172,7 +239,7 @@ impl Machine {
         match &self.phase {
             Phase::AwaitDirectory => self.phase = Phase::LockDirectory,
             Phase::AwaitCleaning(journal) => self.phase = Phase::LockShared(*journal),
-            Phase::AwaitRegistrations(_) => self.phase = Phase::ReadJournal,
+            Phase::AwaitRegistrations(_) | Phase::AwaitRetry(_) => self.phase = Phase::ReadJournal,
             Phase::Settled => {
                 if let Role::Secondary { primary, .. } = &self.role
                     && self.logbook.next(None).is_none()
@@ -196,25 +263,28 @@ impl Machine {
             Phase::OpenJournal => open(Handle::JOURNAL, Name::Journal, Access::Append),
             Phase::LockExclusive => Call::Lock(Handle::JOURNAL, Mode::Exclusive),
             Phase::InspectJournal { .. } => Call::Inspect(Handle::JOURNAL),
-            Phase::ReadLeftover(_, offset) => read_journal(*offset),
-            Phase::EmptyJournal(_) => Call::Truncate { handle: Handle::JOURNAL, size: 0 },
-            Phase::ListSeats(_) => Call::List,
-            Phase::RemoveSeat(_, seat, _) => Call::Remove(seat.clone()),
+            Phase::CompareLeftover(_) => Call::LookByPath(Name::Journal),
+            Phase::ReadLeftover(leftover) => read_journal(leftover.offset()),
+            Phase::OpenNext { .. } => open(Handle::NEXT_JOURNAL, Name::NextJournal, Access::Append),
+            Phase::InspectNext { .. } => Call::Inspect(Handle::NEXT_JOURNAL),
+            Phase::ReadNext { .. } => Call::Read { handle: Handle::NEXT_JOURNAL, offset: 0, length: READ_BYTES },
+            Phase::LockNext { .. } => Call::Lock(Handle::NEXT_JOURNAL, Mode::Exclusive),
+            Phase::ReplaceJournal => Call::Rename(Name::NextJournal, Name::Journal),
+            Phase::ListSeats => Call::List,
+            Phase::RemoveSeat(seat, _) => Call::Remove(seat.clone()),
             Phase::LockShared(_) => Call::Lock(Handle::JOURNAL, Mode::Shared),
             Phase::AwaitDirectory | Phase::AwaitCleaning(_) => return Step::Wait(Wait::Cleaning),
-            Phase::CompareJournal(_) => Call::Look(Name::Journal),
-            Phase::ReopenJournal => Call::Close(Handle::JOURNAL),
+            Phase::CompareJournal(_) => Call::LookByPath(Name::Journal),
+            Phase::StartOver => Call::CloseAll,
             Phase::OpenSeat => open(Handle::SEAT, Name::Seat(self.setup.id.clone()), Access::Append),
             Phase::InspectSeat => Call::Inspect(Handle::SEAT),
             Phase::ClaimSeat => Call::Lock(Handle::SEAT, Mode::Exclusive),
             Phase::ReadJournal => read_journal(self.read_to),
             Phase::Append { kind, term, attempt } => {
-                let bytes: Arc<[u8]> = match attempt {
-                    Attempt::First | Attempt::Second => self.record(*kind, *term).encode().as_slice().into(),
-                    Attempt::Realign(written) => filler(*written).into(),
-                };
-                Call::Append { handle: Handle::JOURNAL, bytes }
+                let handle = if *kind == Kind::Begin { Handle::NEXT_JOURNAL } else { Handle::JOURNAL };
+                Call::Append { handle, bytes: attempt.bytes(|| self.record(*kind, *term)) }
             }
+            Phase::AwaitRetry(_) => return Step::Wait(Wait::Retry),
             Phase::AwaitRegistrations(until) => return Step::Wait(Wait::Registrations { until: *until }),
             Phase::OpenRival(primary) => open(Handle::RIVAL, Name::Seat(primary.clone()), Access::Read),
             Phase::ProbeRival(_) => Call::Lock(Handle::RIVAL, Mode::Shared),
@@ -273,26 +343,54 @@ impl Machine {
             (Phase::InspectJournal { alone }, Reply::Status(status)) => {
                 admit(&Name::Journal, FileKind::Regular, &status)?;
                 if alone && status.size > 0 {
-                    Phase::ReadLeftover(status.identity, 0)
+                    Phase::CompareLeftover(status.identity)
                 } else {
                     Phase::LockShared(status.identity)
                 }
             }
-            (Phase::ReadLeftover(journal, offset), Reply::Bytes(bytes)) => match Origin::of(&bytes) {
-                Origin::Blank if bytes.len() == READ_BYTES => Phase::ReadLeftover(journal, offset + bytes.len() as u64),
-                Origin::Blank | Origin::Ours => Phase::EmptyJournal(journal),
-                Origin::Newer => return Err(fault(Name::Journal, "read", Cause::Newer)),
-                Origin::Foreign => return Err(fault(Name::Journal, "read", Cause::Foreign)),
-            },
-            (Phase::EmptyJournal(journal), Reply::Done) => Phase::ListSeats(journal),
-            (Phase::ListSeats(journal), Reply::Names(seats)) => remove_seats(journal, seats),
-            (Phase::RemoveSeat(journal, _, rest), Reply::Done | Reply::Missing) => remove_seats(journal, rest),
-            // Where the lock was exclusive it is given up first, and may be lost to another who empties the journal.
+            (Phase::CompareLeftover(journal), Reply::Status(status)) if status.identity == journal => {
+                Phase::ReadLeftover(Box::new(Leftover::new(journal)))
+            }
+            (Phase::ReadLeftover(mut leftover), Reply::Bytes(bytes)) => {
+                leftover.read(&bytes).map_err(|cause| fault(Name::Journal, "read", cause))?;
+                if bytes.len() == READ_BYTES {
+                    Phase::ReadLeftover(leftover)
+                } else if leftover.has_just_begun() {
+                    Phase::LockShared(leftover.journal())
+                } else {
+                    Phase::OpenNext { term: leftover.next_term() }
+                }
+            }
+            // It may be there from one who died here: a record counts behind whatever that one left, if it was one of us.
+            (Phase::OpenNext { term }, Reply::Done) => Phase::InspectNext { term },
+            (Phase::InspectNext { term }, Reply::Status(status)) => {
+                admit(&Name::NextJournal, FileKind::Regular, &status)?;
+                if status.size > 0 {
+                    Phase::ReadNext { term, size: status.size }
+                } else {
+                    Phase::LockNext { term, attempt: Attempt::First }
+                }
+            }
+            (Phase::ReadNext { term, size }, Reply::Bytes(bytes)) => {
+                leftover::is_ours(&bytes, 0).map_err(|cause| fault(Name::NextJournal, "read", cause))?;
+                let attempt = match usize::try_from(size % RECORD_BYTES as u64) {
+                    Ok(torn @ 1..) => Attempt::Realign(torn),
+                    _ => Attempt::First,
+                };
+                Phase::LockNext { term, attempt }
+            }
+            (Phase::LockNext { term, attempt }, Reply::Done) => Phase::Append { kind: Kind::Begin, term, attempt },
+            (Phase::ReplaceJournal, Reply::Done) => Phase::ListSeats,
+            (Phase::ListSeats, Reply::Names(seats)) => remove_seats(seats),
+            (Phase::RemoveSeat(_, rest), Reply::Done | Reply::Missing) => remove_seats(rest),
+            // Where the lock was exclusive it is given up first, and may be lost to another who begins the journal anew.
             (Phase::LockShared(journal), Reply::Done) => Phase::CompareJournal(journal),
             (Phase::LockShared(journal), Reply::Busy) => Phase::AwaitCleaning(journal),
             (Phase::CompareJournal(journal), Reply::Status(status)) if status.identity == journal => Phase::OpenSeat,
-            (Phase::CompareJournal(_), Reply::Status(_) | Reply::Missing) => Phase::ReopenJournal,
-            (Phase::ReopenJournal, _) => Phase::OpenJournal,
+            (Phase::CompareLeftover(_) | Phase::CompareJournal(_), Reply::Status(_) | Reply::Missing) => {
+                Phase::StartOver
+            }
+            (Phase::StartOver, _) => Phase::OpenDirectory { made: false },
 
             (Phase::OpenSeat, Reply::Done) => Phase::InspectSeat,
             (Phase::InspectSeat, Reply::Status(status)) => {
@@ -305,12 +403,15 @@ impl Machine {
             }
 
             (Phase::ReadJournal, Reply::Bytes(bytes)) => {
-                if self.read_to == 0 && matches!(Origin::of(&bytes), Origin::Foreign) {
+                if self.read_to == 0 && matches!(Origin::of(&bytes, 0), Origin::Foreign) {
                     return Err(fault(Name::Journal, "read", Cause::Foreign));
                 }
                 self.read_to += self.fold.read(&bytes) as u64;
                 if self.fold.is_newer() {
                     return Err(fault(Name::Journal, "read", Cause::Newer));
+                }
+                if self.fold.is_older() {
+                    return Err(fault(Name::Journal, "read", Cause::Older));
                 }
                 if bytes.len() == READ_BYTES { Phase::ReadJournal } else { self.decide()? }
             }
@@ -336,10 +437,25 @@ impl Machine {
 
             (Phase::Release, _) => Phase::Ended,
             (phase, reply) => {
+                let is_retried = matches!(reply, Reply::Failed(_)) && self.is_retried(&phase);
                 self.phase = phase;
-                return Err(self.unexpected(&reply));
+                let fault = self.unexpected(&reply);
+                if is_retried { Phase::AwaitRetry(fault) } else { return Err(fault) }
             }
         })
+    }
+
+    /// Whether a call that fails is made again: once this instance is in the journal, it is needed as long as it lives. Nothing
+    /// is lost by it, since it is not primary, and reads the journal again before it does anything else.
+    fn is_retried(&self, phase: &Phase) -> bool {
+        self.registered_at.is_some()
+            && matches!(
+                phase,
+                Phase::ReadJournal
+                    | Phase::Append { kind: Kind::Seal | Kind::Depose, .. }
+                    | Phase::OpenRival(_)
+                    | Phase::ProbeRival(_)
+            )
     }
 
     /// What follows from the journal, read to its end.
@@ -371,7 +487,7 @@ impl Machine {
         // Another's clock may run ahead of ours, in a time namespace of its own: our own registration bounds the wait.
         let until = self.fold.opened_at().map_or(registered_at, |at| at.min(registered_at)).after(self.setup.window);
         let complete = self.setup.expect.is_some_and(|expected| self.fold.registered_count() >= expected);
-        if self.fold.term() > 1 || complete || self.now >= until {
+        if !self.fold.is_first() || complete || self.now >= until {
             append(Kind::Seal, self.fold.term())
         } else {
             Phase::AwaitRegistrations(until)
@@ -379,19 +495,15 @@ impl Machine {
     }
 
     fn appended(&mut self, kind: Kind, term: u64, attempt: Attempt, written: usize) -> Result<Phase, Fault> {
-        let attempt = match attempt {
-            Attempt::First if written < RECORD_BYTES => Attempt::Realign(written),
-            Attempt::Realign(before) if written == filler(before).len() => Attempt::Second,
-            Attempt::First => {
-                return Ok(self.follow(kind));
-            }
-            Attempt::Second if written == RECORD_BYTES => {
-                return Ok(self.follow(kind));
-            }
-            Attempt::Realign(_) | Attempt::Second if kind == Kind::Leave => return Ok(Phase::Release),
-            Attempt::Realign(_) | Attempt::Second => return Err(fault(Name::Journal, "write", Cause::Short)),
-        };
-        Ok(Phase::Append { kind, term, attempt })
+        let phase = Phase::Append { kind, term, attempt };
+        Ok(match attempt.wrote(written) {
+            Outcome::Whole => self.follow(kind),
+            Outcome::Again(attempt) => Phase::Append { kind, term, attempt },
+            Outcome::Short if kind == Kind::Leave => Phase::Release,
+            Outcome::Short if self.is_retried(&phase) => Phase::AwaitRetry(fault(Name::Journal, "write", Cause::Short)),
+            Outcome::Short if kind == Kind::Begin => return Err(fault(Name::NextJournal, "write", Cause::Short)),
+            Outcome::Short => return Err(fault(Name::Journal, "write", Cause::Short)),
+        })
     }
 
     /// What comes after a record is in the journal. A seal may be appended without another look: it counts only for the
@@ -400,7 +512,7 @@ impl Machine {
         match kind {
             Kind::Register => {
                 self.registered_at = Some(self.now);
-                if self.fold.primary().is_none() && (self.setup.window.is_zero() || self.fold.term() > 1) {
+                if self.fold.primary().is_none() && (self.setup.window.is_zero() || !self.fold.is_first()) {
                     append(Kind::Seal, self.fold.term())
                 } else {
                     Phase::ReadJournal
@@ -409,6 +521,7 @@ impl Machine {
             Kind::Depose => append(Kind::Seal, self.fold.term() + 1),
             Kind::Seal => Phase::ReadJournal,
             Kind::Leave => Phase::Release,
+            Kind::Begin => Phase::ReplaceJournal,
         }
     }
 
@@ -445,10 +558,10 @@ fn append(kind: Kind, term: u64) -> Phase {
     Phase::Append { kind, term, attempt: Attempt::First }
 }
 
-fn remove_seats(journal: Identity, mut seats: Vec<Name>) -> Phase {
+fn remove_seats(mut seats: Vec<Name>) -> Phase {
     match seats.pop() {
-        Some(seat) => Phase::RemoveSeat(journal, seat, seats),
-        None => Phase::LockShared(journal),
+        Some(seat) => Phase::RemoveSeat(seat, seats),
+        None => Phase::StartOver,
     }
 }
 

@@ -51,8 +51,9 @@ impl Options {
         self
     }
 
-    /// How long the first term stays open for registration, from the first one (150 ms unless told otherwise). Zero: the
-    /// first to come is primary. The window only influences *who* is elected; that it is one rests on nothing timed.
+    /// How long the first term after nobody lived stays open for registration, from the first one (150 ms unless told
+    /// otherwise). Zero: the first to come is primary. The window only influences *who* is elected; that it is one rests on
+    /// nothing timed.
     #[must_use]
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,10 +22,18 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::call::{Access, Call, Failure, FileKind, Handle, Identity, Mode, Name, Reply, Status, Time};
 use crate::file_system::FileSystem;
 use crate::id::InstanceId;
-use crate::kernel::{Bell, Kernel, Monitor, Word};
+use crate::kernel::{Kernel, Mutex, Word};
+use crate::os::watch::{Noticed, Watches};
+
+mod watch;
 
 #[cfg(any(target_os = "solaris", target_os = "illumos"))]
 compile_error!("flock is emulated there by record locks, which two handles of one process both get");
+
+/// How often the primary's seat is looked at after something was noticed there: the kernel tells of the last close just before
+/// the lock is free, and whoever closes it may have to wait for the processor in between. It is for a fifth of a second; the next
+/// look after those comes when a watch has blocked for its longest time.
+const LOOKS: u32 = 100;
 
 /// How often the processor is only offered to others before the first nap: those who race register within microseconds,
 /// and the shortest nap takes several times as long as it says.
@@ -67,8 +75,8 @@ impl Paths {
 #[derive(Debug)]
 pub struct Os {
     paths: Paths,
-    files: Mutex<[Option<File>; Handle::COUNT]>,
-    watched: Arc<Mutex<Option<InstanceId>>>,
+    files: StdMutex<[Option<File>; Handle::COUNT]>,
+    watches: Watches,
     copy_guard: forkguard::atfork::Guard,
     process: rustix::process::Pid,
     user: u32,
@@ -80,8 +88,8 @@ impl Os {
     pub fn new(paths: Paths) -> Self {
         Self {
             paths,
-            files: Mutex::default(),
-            watched: Arc::default(),
+            files: StdMutex::default(),
+            watches: Watches::default(),
             copy_guard: forkguard::atfork::Guard::default(),
             process: rustix::process::getpid(),
             user: geteuid().as_raw(),
@@ -107,7 +115,7 @@ impl Os {
     }
 
     fn files(&self) -> MutexGuard<'_, [Option<File>; Handle::COUNT]> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock()
     }
 
     fn open(&self, name: &Name, access: Access) -> io::Result<File> {
@@ -289,7 +297,7 @@ pub fn reply_of(error: &io::Error) -> Reply {
 }
 
 impl Kernel for Os {
-    type Monitor<T: Send + 'static> = StdMonitor<T>;
+    type Mutex<T: Send + 'static> = StdMutex<T>;
     type Word = AtomicU64;
 
     fn perform(&self, call: &Call) -> Reply {
@@ -323,48 +331,31 @@ impl Kernel for Os {
         thread::sleep(pause.min(left));
     }
 
-    fn watch(
-        &self,
-        seat: &InstanceId,
-        bell: &Arc<StdMonitor<Bell>>,
-        take_over: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Reply> {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        if watched.as_ref() == Some(seat) {
-            return Ok(());
-        }
-        let file = self.open(&Name::Seat(seat.clone()), Access::Read).map_err(|error| reply_of(&error))?;
-        let (bell, slot, seat) = (bell.clone(), self.watched.clone(), seat.clone());
-        // flock(2) cannot be waited for together with anything else, so a thread of its own blocks in it. Where the wait
-        // ends otherwise, it stays until the primary's seat is free, and holds nothing but this description of it.
-        let watch = {
-            let (slot, seat) = (slot, seat.clone());
-            move || {
-                let locked = loop {
-                    match FileExt::lock_shared(&file) {
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        locked => break locked,
-                    }
-                };
-                if locked.is_ok() {
-                    take_over();
+    fn await_vacancy(&self, seat: &InstanceId, mut look: impl FnMut() -> bool) {
+        let mut watch = self.watches.begin(seat, &self.paths.of(&Name::Seat(seat.clone())));
+        // Looked at behind the beginning of the watch, so that nothing goes unnoticed in between.
+        let mut looks_max = 1;
+        let mut looks = 0_u32;
+        while !look() {
+            looks = looks.saturating_add(1);
+            match &mut watch {
+                Some(watch) if looks >= looks_max => {
+                    looks = 0;
+                    looks_max = match watch.block() {
+                        Noticed::Something => LOOKS,
+                        Noticed::Nothing => 1,
+                    };
                 }
-                drop(file);
-                let mut watched = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                if watched.as_ref() == Some(&seat) {
-                    *watched = None;
-                }
-                drop(watched);
-                Bell::ring(&*bell);
+                Some(_) | None => self.pause(looks, None),
             }
-        };
-        thread::Builder::new()
-            .name("single-primary".into())
-            .stack_size(64 * 1024)
-            .spawn(watch)
-            .map_err(|error| reply_of(&error))?;
-        *watched = Some(seat);
-        Ok(())
+        }
+        if let Some(watch) = watch {
+            self.watches.end(watch);
+        }
+    }
+
+    fn end_waits(&self) {
+        self.watches.close();
     }
 
     fn is_original(&self) -> bool {
@@ -376,29 +367,23 @@ impl Kernel for Os {
     }
 }
 
-/// [`Monitor`] of the standard library.
+/// [`Mutex`] of the standard library.
 #[derive(Debug, Default)]
-pub struct StdMonitor<T> {
-    value: Mutex<T>,
-    changed: Condvar,
+pub struct StdMutex<T>(std::sync::Mutex<T>);
+
+impl<T> StdMutex<T> {
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl<T: Send> Monitor<T> for StdMonitor<T> {
+impl<T: Send> Mutex<T> for StdMutex<T> {
     fn new(value: T) -> Self {
-        Self { value: Mutex::new(value), changed: Condvar::new() }
+        Self(std::sync::Mutex::new(value))
     }
 
     fn with<R>(&self, run: impl FnOnce(&mut T) -> R) -> R {
-        run(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn wait_while(&self, waiting: impl FnMut(&mut T) -> bool) {
-        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_while(value, waiting).unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn notify_all(&self) {
-        self.changed.notify_all();
+        run(&mut self.lock())
     }
 }
 

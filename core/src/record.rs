@@ -11,10 +11,16 @@ use crate::id::{self, InstanceId, ValidId};
 pub const RECORD_BYTES: usize = 128;
 
 /// The first bytes of every record: the format and its version.
-pub(crate) const MAGIC: &str = "spj1";
+pub(crate) const MAGIC: &str = "spj2";
 
 /// How every record starts.
-const START: &[u8] = b"spj1 ";
+const START: &[u8] = b"spj2 ";
+
+/// How a record of the version before starts, which differs in nothing else but that it knows no `begin`.
+const START_BEFORE: &[u8] = b"spj1 ";
+
+/// How records of the known versions start.
+const STARTS: [&[u8]; 2] = [START, START_BEFORE];
 
 /// `MAGIC` without its version.
 const FORMAT: &[u8] = b"spj";
@@ -44,6 +50,8 @@ pub struct Record {
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
+    /// The journal begins with this term, since nobody lived any more: it goes on from the last one of the journal before.
+    Begin,
     /// The writer takes part from here on.
     Register,
     /// Registration of the term is closed: the smallest candidate is primary.
@@ -59,6 +67,7 @@ impl Kind {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::Begin => "begin",
             Self::Register => "register",
             Self::Seal => "seal",
             Self::Depose => "depose",
@@ -73,6 +82,7 @@ impl Kind {
             .or_else(|| after(Self::Leave, b"leave "))
             .or_else(|| after(Self::Seal, b"seal "))
             .or_else(|| after(Self::Depose, b"depose "))
+            .or_else(|| after(Self::Begin, b"begin "))
     }
 }
 
@@ -83,6 +93,8 @@ pub(crate) struct View<'a> {
     pub(crate) term: u64,
     pub(crate) id: ValidId<'a>,
     pub(crate) at: Time,
+    /// Whether the version before wrote it.
+    pub(crate) is_older: bool,
 }
 
 /// What the end of a line says.
@@ -120,21 +132,25 @@ impl Record {
     /// Reads what [`Record::encode`] wrote, and nothing else.
     #[must_use]
     pub fn decode(bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
-        let View { kind, term, id, at } = View::decode(bytes)?;
-        Some(Self { kind, term, id: id.into(), at })
+        let View { kind, term, id, at, is_older } = View::decode(bytes)?;
+        (!is_older).then(|| Self { kind, term, id: id.into(), at })
     }
 
     /// The record as a reader of the journal sees it.
     pub(crate) fn view(&self) -> View<'_> {
-        View { kind: self.kind, term: self.term, id: self.id.as_valid(), at: self.at }
+        View { kind: self.kind, term: self.term, id: self.id.as_valid(), at: self.at, is_older: false }
     }
 }
 
 impl<'a> View<'a> {
-    /// Reads what [`Record::encode`] wrote, and nothing else: a field that would not be written like this, and anything
-    /// but one space between two of them, was not written by us.
+    /// Reads what [`Record::encode`] wrote, here or in the version before, and nothing else: a field that would not be
+    /// written like this, and anything but one space between two of them, was not written by us.
     pub(crate) fn decode(bytes: &'a [u8; RECORD_BYTES]) -> Option<Self> {
-        let rest = bytes[..CHECKSUM_AT].strip_prefix(START)?;
+        let fields = &bytes[..CHECKSUM_AT];
+        let (rest, is_older) = match fields.strip_prefix(START) {
+            Some(rest) => (rest, false),
+            None => (fields.strip_prefix(START_BEFORE)?, true),
+        };
         let (kind, rest) = Kind::split(rest)?;
         let (term, rest) = decimal(rest)?;
         let (id, rest) = id::split(rest)?;
@@ -142,7 +158,8 @@ impl<'a> View<'a> {
         let is_whole = micros <= MICROS_MAX
             && *rest == BLANK[..rest.len()]
             && bytes[CHECKSUM_AT..] == ending(&bytes[..CHECKSUM_AT]);
-        is_whole.then_some(Self { kind, term, id, at: Time::from_micros(micros) })
+        let is_known = !(is_older && kind == Kind::Begin);
+        (is_whole && is_known).then_some(Self { kind, term, id, at: Time::from_micros(micros), is_older })
     }
 
     /// Reads a line by its last 128 bytes, its newline included: what stands before them is a torn predecessor.
@@ -196,7 +213,7 @@ fn decimal(bytes: &[u8]) -> Option<(u64, &[u8])> {
 fn starts_newer(bytes: &[u8]) -> bool {
     let Some(rest) = bytes.strip_prefix(FORMAT) else { return false };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    (1..=9).contains(&digits) && rest.get(digits) == Some(&b' ') && rest[..digits] != MAGIC.as_bytes()[FORMAT.len()..]
+    (1..=9).contains(&digits) && rest.get(digits) == Some(&b' ') && !STARTS.iter().any(|start| bytes.starts_with(start))
 }
 
 /// Whose file a journal is that nobody living holds, as far as its first bytes tell.
@@ -213,15 +230,15 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Judges a chunk from the start of the journal, or from behind nothing but zeros.
-    pub(crate) fn of(chunk: &[u8]) -> Self {
+    /// Judges a chunk from the start of the journal, or from behind nothing but zeros, which begins at that offset.
+    pub(crate) fn of(chunk: &[u8], offset: u64) -> Self {
         let Some(first) = chunk.iter().position(|&byte| byte != 0) else { return Self::Blank };
         let text = &chunk[first..];
         if starts_newer(text) {
             return Self::Newer;
         }
-        let seen = text.len().min(START.len());
-        if first.is_multiple_of(RECORD_BYTES) && text[..seen] == START[..seen] {
+        let is_aligned = (offset + first as u64).is_multiple_of(RECORD_BYTES as u64);
+        if is_aligned && STARTS.iter().any(|start| text.iter().zip(*start).all(|(one, other)| one == other)) {
             return Self::Ours;
         }
         let mut lines = chunk.split_inclusive(|&byte| byte == b'\n');

@@ -49,6 +49,7 @@ pub(crate) fn of_reply(call: &Call, reply: &Reply, own: &InstanceId, primary: Op
         | Call::Append { handle, .. }
         | Call::Truncate { handle, .. } => match *handle {
             Handle::JOURNAL => Name::Journal,
+            Handle::NEXT_JOURNAL => Name::NextJournal,
             Handle::SEAT => Name::Seat(own.clone()),
             Handle::RIVAL => primary.cloned().map_or(Name::Directory, Name::Seat),
             Handle::LOG => Name::Log(0),

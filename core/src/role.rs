@@ -11,9 +11,10 @@ use crate::logbook::LogOptions;
 pub struct Setup {
     /// The ID of this join.
     pub id: InstanceId,
-    /// How long term 1 stays open for registration, from the first one.
+    /// How long the first term stays open for registration, from the first one: the first in a directory in which nobody
+    /// lives.
     pub window: Duration,
-    /// So many registrations close term 1 at once.
+    /// So many registrations close the first term at once.
     pub expect: Option<usize>,
     /// Whether the file system is taken as it is; else one on which the election is known not to hold is refused.
     pub allow_any_file_system: bool,

@@ -17,7 +17,7 @@ pub enum Step {
 /// What a waiting machine waits for. Waking it early does no harm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {
-    /// Another instance empties the journal, or a cleaner of temporary files looks through the directory.
+    /// Another instance begins the journal anew, or a cleaner of temporary files looks through the directory.
     Cleaning,
     /// More registrations, until the window closes.
     Registrations {
@@ -26,6 +26,8 @@ pub enum Wait {
     },
     /// The primary's seat to become free.
     Vacancy(InstanceId),
+    /// What kept it from going on to be over: see [`Machine::setback`](crate::Machine::setback).
+    Retry,
     /// Nothing but an event or the caller's wish to leave.
     Nothing,
 }

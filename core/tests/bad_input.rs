@@ -87,7 +87,7 @@ fn a_journal_of_someone_else() {
 
 #[test]
 fn a_journal_of_a_later_version() {
-    refuses(journal_with(b"spj2 register 1 a 7\n"), &Cause::Newer, "election/journal");
+    refuses(journal_with(b"spj3 register 1 a 7\n"), &Cause::Newer, "election/journal");
     refuses(journal_with(b"spj12 anything"), &Cause::Newer, "election/journal");
 }
 
@@ -97,7 +97,7 @@ fn a_later_version_joins_a_living_election() {
     let election = directory.path().join("election");
     let first = options(&election, "a").join().expect("nothing is in the way");
     let mut journal = fs::OpenOptions::new().append(true).open(election.join("journal")).expect("it is there");
-    std::io::Write::write_all(&mut journal, b"spj2 register 1 z 7\n").expect("it can be appended to");
+    std::io::Write::write_all(&mut journal, b"spj3 register 1 z 7\n").expect("it can be appended to");
     let error = options(&election, "b").join().expect_err("who is primary cannot be known");
     assert_eq!(error.cause(), &Cause::Newer);
     assert!(first.is_primary());
@@ -226,7 +226,7 @@ fn ids_that_live_or_have_lived() {
     assert!(first.is_primary());
     drop(first);
     let again = options(&election, "b").join().expect("everyone is gone, so the journal begins anew");
-    assert_eq!(again.role(), Role::Primary { term: 1 });
+    assert_eq!(again.role(), Role::Primary { term: 2 });
 }
 
 /// What a power loss, a crash or a vandal leaves in a journal of ours counts as ours, and the election begins anew.
@@ -235,25 +235,30 @@ fn leftovers_are_taken_over() {
     let register = record(Kind::Register, "a");
     let zeros = |count| vec![0; count];
     let leftovers = [
-        vec![],
-        zeros(1),
-        zeros(200_000),
-        register.clone(),
-        register[..50].to_vec(),
-        register[..3].to_vec(),
-        [&zeros(128 * 600)[..], &register].concat(),
-        [&b"garbage without end "[..], &register].concat(),
-        [&register[..], b"garbage in the middle\n\n\xff\xfe", &register[..40], &record(Kind::Seal, "a")].concat(),
+        (vec![], 1),
+        (zeros(1), 1),
+        (zeros(200_000), 1),
+        (register.clone(), 1),
+        (register[..50].to_vec(), 1),
+        (register[..3].to_vec(), 1),
+        ([&zeros(128 * 600)[..], &register].concat(), 1),
+        ([&b"garbage without end "[..], &register].concat(), 1),
+        ([&register[..], b"garbage in the middle\n\n\xff\xfe", &register[..40], &record(Kind::Seal, "a")].concat(), 2),
     ];
-    for leftover in leftovers {
+    for (leftover, term) in leftovers {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let election = directory.path().join("election");
         journal_with(&leftover)(&election);
         fs::write(election.join("dead.seat"), "").expect("it is ours");
         let joined = options(&election, "a").join().unwrap_or_else(|error| panic!("{error}: {leftover:?}"));
-        assert_eq!(joined.role(), Role::Primary { term: 1 });
-        assert_eq!(fs::read(election.join("journal")).expect("it is there").len(), 2 * 128);
-        assert_eq!(election.join("dead.seat").exists(), leftover.is_empty(), "seats go with a journal that is emptied");
+        assert_eq!(joined.role(), Role::Primary { term });
+        let records = if leftover.is_empty() { 2 } else { 3 };
+        assert_eq!(fs::read(election.join("journal")).expect("it is there").len(), records * 128);
+        assert_eq!(
+            election.join("dead.seat").exists(),
+            leftover.is_empty(),
+            "seats go with a journal that is begun anew"
+        );
     }
 }
 

@@ -1,13 +1,14 @@
 //! Elections on real files, within one process.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use single_primary::call::{Call, Reply, Time};
-use single_primary::kernel::{Bell, Kernel, Monitor};
-use single_primary::{Election, InstanceId, Options, Os, Recorded, Role, StdMonitor};
+use single_primary::kernel::Kernel;
+use single_primary::{Election, InstanceId, Options, Os, Recorded, Role, StdMutex};
 
 type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -68,25 +69,61 @@ fn another_thread_ends_a_wait_by_leaving() -> Result {
     let _first = options(directory.path(), "a").join()?;
     let second = options(directory.path(), "b").join()?;
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| second.wait());
+        let waiting = [(); 3].map(|()| scope.spawn(|| second.wait()));
         second.leave().expect("nothing keeps it");
-        let error = waiting.join().expect("no panic").expect_err("it has left");
-        assert_eq!(error.cause(), &single_primary::Cause::Left);
+        for waiting in waiting {
+            let error = waiting.join().expect("no panic").expect_err("it has left");
+            assert_eq!(error.cause(), &single_primary::Cause::Left);
+        }
     });
     Ok(())
 }
 
-/// A kernel that wakes nobody who waits, and tells when somebody does.
-struct Silent {
-    os: Os,
-    watches: AtomicBool,
+#[test]
+fn all_threads_that_wait_are_told_the_term() -> Result {
+    let directory = tempfile::tempdir()?;
+    let first = options(directory.path(), "a").join()?;
+    let second = options(directory.path(), "b").join()?;
+    std::thread::scope(|scope| {
+        let waiting = [(); 3].map(|()| scope.spawn(|| second.wait()));
+        drop(first);
+        for waiting in waiting {
+            assert_eq!(waiting.join().expect("no panic"), Ok(2));
+        }
+    });
+    Ok(())
 }
 
-impl Kernel for Silent {
-    type Monitor<T: Send + 'static> = StdMonitor<T>;
+#[test]
+fn a_wait_goes_on_over_several_primaries() -> Result {
+    let directory = tempfile::tempdir()?;
+    let elections = ["a", "b", "c", "d"].map(|id| options(directory.path(), id).join());
+    let [first, second, third, last] = elections;
+    let (first, second, third, last) = (first?, second?, third?, last?);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| last.wait());
+        for (election, term) in [(first, 1), (second, 2), (third, 3)] {
+            assert_eq!(election.wait(), Ok(term));
+        }
+        assert_eq!(waiting.join().expect("no panic"), Ok(4));
+    });
+    Ok(())
+}
+
+/// A kernel that notes on which threads the election goes on.
+struct Noting {
+    os: Os,
+    threads: Mutex<BTreeSet<String>>,
+    is_waiting: AtomicBool,
+}
+
+impl Kernel for Noting {
+    type Mutex<T: Send + 'static> = StdMutex<T>;
     type Word = AtomicU64;
 
     fn perform(&self, call: &Call) -> Reply {
+        let thread = thread::current().name().unwrap_or("nameless").to_owned();
+        self.threads.lock().expect("no panic").insert(thread);
         self.os.perform(call)
     }
 
@@ -98,15 +135,16 @@ impl Kernel for Silent {
         self.os.pause(attempt, until);
     }
 
-    fn watch(
-        &self,
-        seat: &InstanceId,
-        _bell: &Arc<StdMonitor<Bell>>,
-        take_over: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Reply> {
-        self.os.watch(seat, &Arc::new(Monitor::new(Bell::default())), take_over)?;
-        self.watches.store(true, Ordering::Release);
-        Ok(())
+    fn await_vacancy(&self, seat: &InstanceId, mut look: impl FnMut() -> bool) {
+        self.os.await_vacancy(seat, || {
+            let is_over = look();
+            self.is_waiting.store(true, Ordering::Release);
+            is_over
+        });
+    }
+
+    fn end_waits(&self) {
+        self.os.end_waits();
     }
 
     fn is_original(&self) -> bool {
@@ -115,31 +153,27 @@ impl Kernel for Silent {
 }
 
 #[test]
-fn who_waits_need_not_be_woken_to_take_over() -> Result {
+fn whoever_waits_takes_over_on_the_thread_that_waits() -> Result {
     let directory = tempfile::tempdir()?;
     let first = options(directory.path(), "a").join()?;
     let second = options(directory.path(), "b");
-    let kernel = Silent { os: Os::new(second.paths()), watches: AtomicBool::new(false) };
+    let kernel = Noting { os: Os::new(second.paths()), threads: Mutex::default(), is_waiting: AtomicBool::new(false) };
     let second = second.start_on(kernel)?;
     assert_eq!(second.record("e", "1")?, Recorded::Pending);
+    second.kernel().threads.lock().expect("no panic").clear();
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| second.wait());
-        assert!(comes_true(second.kernel(), || second.kernel().watches.load(Ordering::Acquire)));
+        let waiting = thread::Builder::new().name("waiting".into()).spawn_scoped(scope, || second.wait());
+        let waiting = waiting.expect("a thread can be started");
+        assert!((0..24_000).any(|attempt| {
+            first.kernel().pause(attempt, None);
+            second.kernel().is_waiting.load(Ordering::Acquire)
+        }));
         drop(first);
-        let takes_over = comes_true(second.kernel(), || second.is_primary());
-        second.leave().expect("nothing keeps it");
-        assert_eq!(waiting.join().expect("no panic").expect_err("it has left").cause(), &single_primary::Cause::Left);
-        assert!(takes_over);
+        assert_eq!(waiting.join().expect("no panic"), Ok(2));
     });
+    let threads = second.kernel().threads.lock().expect("no panic").clone();
+    assert_eq!(threads, BTreeSet::from(["waiting".to_owned()]));
     let log = std::fs::read_to_string(directory.path().join("election/realtime.log"))?;
     assert_eq!(log, "{\"event\":\"e\",\"term\":2,\"primary\":\"b\",\"payload\":1}\n");
     Ok(())
-}
-
-/// Whether it is so in the end: within two minutes, where each of the last looks comes five milliseconds after the one before.
-fn comes_true(kernel: &Silent, is_so: impl Fn() -> bool) -> bool {
-    (0..24_000).any(|attempt| {
-        kernel.pause(attempt, None);
-        is_so()
-    })
 }

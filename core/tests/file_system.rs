@@ -1,11 +1,10 @@
 //! Elections are refused where the file system is known not to carry them.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use single_primary::call::{Call, Failure, Reply, Time};
-use single_primary::kernel::{Bell, Kernel};
-use single_primary::{Cause, Election, FileSystem, InstanceId, Options, Os, StdMonitor};
+use single_primary::kernel::Kernel;
+use single_primary::{Cause, Election, FileSystem, InstanceId, Options, Os, StdMutex};
 
 type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -16,7 +15,7 @@ struct Elsewhere {
 }
 
 impl Kernel for Elsewhere {
-    type Monitor<T: Send + 'static> = StdMonitor<T>;
+    type Mutex<T: Send + 'static> = StdMutex<T>;
     type Word = AtomicU64;
 
     fn perform(&self, call: &Call) -> Reply {
@@ -31,13 +30,12 @@ impl Kernel for Elsewhere {
         self.os.pause(attempt, until);
     }
 
-    fn watch(
-        &self,
-        seat: &InstanceId,
-        bell: &Arc<StdMonitor<Bell>>,
-        take_over: impl FnOnce() + Send + 'static,
-    ) -> std::result::Result<(), Reply> {
-        self.os.watch(seat, bell, take_over)
+    fn await_vacancy(&self, seat: &InstanceId, look: impl FnMut() -> bool) {
+        self.os.await_vacancy(seat, look);
+    }
+
+    fn end_waits(&self) {
+        self.os.end_waits();
     }
 
     fn is_original(&self) -> bool {

@@ -14,6 +14,8 @@ struct Oracle {
     living: Vec<String>,
     been: Vec<String>,
     primary: Option<String>,
+    /// How many were primary so far.
+    term: u64,
     pending: BTreeMap<String, Vec<u32>>,
     entries: Vec<u32>,
     next_event: u32,
@@ -35,8 +37,13 @@ fn reached_ids(bits: u8) -> impl Iterator<Item = String> {
 }
 
 impl Oracle {
-    fn becomes_primary(&mut self, id: &str) {
+    /// It is the primary of the next term, whether it knows that or not.
+    fn elect(&mut self, id: &str) {
         self.primary = Some(id.to_owned());
+        self.term += 1;
+    }
+
+    fn writes_what_is_pending(&mut self, id: &str) {
         for event in self.pending.remove(id).unwrap_or_default() {
             self.write(event);
         }
@@ -92,10 +99,9 @@ impl ReferenceStateMachine for Oracle {
                 // Where the term is open, whoever joins seals it: the smallest of those that live is primary.
                 if state.primary.is_none() {
                     let smallest = state.living.iter().min().cloned().expect("one has just joined");
+                    state.elect(&smallest);
                     if smallest == *id {
-                        state.becomes_primary(id);
-                    } else {
-                        state.primary = Some(smallest);
+                        state.writes_what_is_pending(id);
                     }
                 }
             }
@@ -118,10 +124,11 @@ impl ReferenceStateMachine for Oracle {
             }
             Transition::Poll(id) => {
                 if state.primary.is_none() {
-                    state.primary = state.living.iter().min().cloned();
+                    let smallest = state.living.iter().min().cloned().expect("one is polled");
+                    state.elect(&smallest);
                 }
                 if state.primary.as_ref() == Some(id) {
-                    state.becomes_primary(&id.clone());
+                    state.writes_what_is_pending(id);
                 }
             }
         }
@@ -185,6 +192,9 @@ impl StateMachineTest for Real {
                 "{id} is primary, {:?} should be",
                 oracle.primary
             );
+            if let Role::Primary { term } = election.role() {
+                assert_eq!(term, oracle.term, "{id} is primary of it");
+            }
         }
         let log = std::fs::read_to_string(real.directory.path().join("election/realtime.log")).unwrap_or_default();
         let events =

@@ -13,7 +13,8 @@ fn instance_id() -> impl Strategy<Value = InstanceId> {
 }
 
 fn record() -> impl Strategy<Value = Record> {
-    let kind = prop_oneof![Just(Kind::Register), Just(Kind::Seal), Just(Kind::Depose), Just(Kind::Leave)];
+    let kind =
+        prop_oneof![Just(Kind::Begin), Just(Kind::Register), Just(Kind::Seal), Just(Kind::Depose), Just(Kind::Leave)];
     let term = prop_oneof![8 => 1..6_u64, 1 => any::<u64>()];
     (kind, term, instance_id(), 0..100_000_000_000_000_000_u64).prop_map(|(kind, term, id, at)| Record {
         kind,
@@ -33,11 +34,21 @@ fn journal() -> impl Strategy<Value = Vec<u8>> {
             bytes[at] = byte;
             bytes
         }),
+        1 => record().prop_map(|record| as_before(&record).to_vec()),
         1 => vec(any::<u8>(), 0..300),
         1 => Just(b"\n".to_vec()),
         1 => (4000..9000_usize).prop_map(|length| vec![b'x'; length]),
     ];
     vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// The record as the version before wrote it.
+fn as_before(record: &Record) -> [u8; RECORD_BYTES] {
+    let mut bytes = record.encode();
+    bytes[..4].copy_from_slice(b"spj1");
+    let sum = format!("{:08x}", crc32(&bytes[..119]));
+    bytes[119..127].copy_from_slice(sum.as_bytes());
+    bytes
 }
 
 fn fold(bytes: &[u8]) -> Fold {
@@ -68,9 +79,10 @@ fn naive(bytes: &[u8]) -> Naive {
         }
         let text = String::from_utf8_lossy(&last[..119]);
         let words: Vec<&str> = text.split_whitespace().collect();
-        let ["spj1", kind, its_term, id, _time] = words[..] else { continue };
+        let [version @ ("spj1" | "spj2"), kind, its_term, id, _time] = words[..] else { continue };
         let its_term: u64 = its_term.parse().expect("the checksum holds");
         match kind {
+            "begin" if version == "spj2" && standing.is_empty() && its_term < 1 << 63 => term = term.max(its_term),
             "register" => {
                 standing.entry(id.into()).or_insert(true);
             }
@@ -115,23 +127,25 @@ fn what_would_be_written_otherwise_is_no_record() {
         id: InstanceId::new("a.b").expect("a valid ID"),
         at: Time::from_micros(99_999_999_999_999_999),
     };
-    assert_eq!(decode("spj1 seal 10 a.b 99999999999999999"), Some(good));
+    assert_eq!(decode("spj2 seal 10 a.b 99999999999999999"), Some(good));
     for fields in [
-        "spj1 seal 010 a.b 5",
-        "spj1 seal 10 a.b 05",
-        "spj1 seal +10 a.b 5",
-        "spj1 seal  a.b 5",
-        "spj1 seal 10  a.b 5",
-        "spj1  seal 10 a.b 5",
-        " spj1 seal 10 a.b 5",
-        "spj1 seal 10 a.b 5 6",
-        "spj1 seal 10 a.b  5",
-        "spj1 seal 10 .ab 5",
-        "spj1 seal 10 a/b 5",
-        "spj1 seal 10 a.b",
-        "spj1 seal 10 a.b 100000000000000000",
-        "spj1 seal 18446744073709551616 a.b 5",
-        "spj1 unseal 10 a.b 5",
+        "spj2 seal 010 a.b 5",
+        "spj2 seal 10 a.b 05",
+        "spj2 seal +10 a.b 5",
+        "spj2 seal  a.b 5",
+        "spj2 seal 10  a.b 5",
+        "spj2  seal 10 a.b 5",
+        " spj2 seal 10 a.b 5",
+        "spj2 seal 10 a.b 5 6",
+        "spj2 seal 10 a.b  5",
+        "spj2 seal 10 .ab 5",
+        "spj2 seal 10 a/b 5",
+        "spj2 seal 10 a.b",
+        "spj2 seal 10 a.b 100000000000000000",
+        "spj2 seal 18446744073709551616 a.b 5",
+        "spj2 unseal 10 a.b 5",
+        "spj1 seal 10 a.b 5",
+        "spj1 begin 10 a.b 5",
     ] {
         assert_eq!(decode(fields), None, "{fields}");
     }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use single_primary::call::{Call, Failure, Handle, Reply, Time};
-use single_primary::kernel::{Bell, Kernel};
-use single_primary::{Cause, Election, InstanceId, Options, Os, Recorded, StdMonitor};
+use single_primary::kernel::Kernel;
+use single_primary::{Cause, Election, InstanceId, Options, Os, Recorded, StdMutex};
 
 const NO_SPACE: Failure = Failure(rustix::io::Errno::NOSPC.raw_os_error());
 
@@ -143,7 +143,7 @@ struct Full {
 }
 
 impl Kernel for Full {
-    type Monitor<T: Send + 'static> = StdMonitor<T>;
+    type Mutex<T: Send + 'static> = StdMutex<T>;
     type Word = std::sync::atomic::AtomicU64;
 
     fn perform(&self, call: &Call) -> Reply {
@@ -170,13 +170,12 @@ impl Kernel for Full {
         self.os.pause(attempt, until);
     }
 
-    fn watch(
-        &self,
-        seat: &InstanceId,
-        bell: &Arc<Self::Monitor<Bell>>,
-        take_over: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Reply> {
-        self.os.watch(seat, bell, take_over)
+    fn await_vacancy(&self, seat: &InstanceId, look: impl FnMut() -> bool) {
+        self.os.await_vacancy(seat, look);
+    }
+
+    fn end_waits(&self) {
+        self.os.end_waits();
     }
 
     fn is_original(&self) -> bool {
@@ -249,7 +248,7 @@ fn a_short_append_is_repaired() {
 struct Refilled(Full);
 
 impl Kernel for Refilled {
-    type Monitor<T: Send + 'static> = StdMonitor<T>;
+    type Mutex<T: Send + 'static> = StdMutex<T>;
     type Word = std::sync::atomic::AtomicU64;
 
     fn perform(&self, call: &Call) -> Reply {
@@ -268,13 +267,12 @@ impl Kernel for Refilled {
         self.0.pause(attempt, until);
     }
 
-    fn watch(
-        &self,
-        seat: &InstanceId,
-        bell: &Arc<Self::Monitor<Bell>>,
-        take_over: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Reply> {
-        self.0.watch(seat, bell, take_over)
+    fn await_vacancy(&self, seat: &InstanceId, look: impl FnMut() -> bool) {
+        self.0.await_vacancy(seat, look);
+    }
+
+    fn end_waits(&self) {
+        self.0.end_waits();
     }
 
     fn is_original(&self) -> bool {

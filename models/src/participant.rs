@@ -75,7 +75,7 @@ impl Participant for Machine {
         match self.next() {
             ElectionStep::Call(call) => Step::Call(Call::Election(call)),
             ElectionStep::Wait(wait) => Step::Wait(match wait {
-                ElectionWait::Cleaning | ElectionWait::Vacancy(_) => Wait::Change(None),
+                ElectionWait::Cleaning | ElectionWait::Vacancy(_) | ElectionWait::Retry => Wait::Change(None),
                 ElectionWait::Registrations { until } => Wait::Change(Some(until)),
                 ElectionWait::Nothing => Wait::Event,
             }),

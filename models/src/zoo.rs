@@ -145,7 +145,7 @@ pub struct Setup {
 }
 
 /// Where the zoo's protocols open their lock file.
-const LOCK: Handle = Handle(5);
+const LOCK: Handle = Handle(6);
 
 /// One instance of any protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -161,16 +161,19 @@ impl Crew {
         directory(&self.rounds, round)
     }
 
-    /// Waits until as many processes as are in the crew are blocked in flock(2) on that file.
+    /// Waits until as many processes as are in the crew are blocked in flock(2) on that file, or sleep until something happens to
+    /// it.
     pub(crate) fn await_blocked(&self, file: &Path) {
-        let inode = fs::metadata(file).expect("the contested file is there").ino().to_string();
+        let inode = fs::metadata(file).expect("the contested file is there").ino();
         let blocked = |locks: &str| {
-            locks.lines().filter(|line| line.contains(" -> ") && line.contains(&format!(":{inode} "))).count()
+            let waits = |line: &&str| line.contains(" -> ") && line.contains(&format!(":{inode} "));
+            locks.lines().filter(waits).count()
         };
         let until = Instant::now() + PATIENCE;
         // Where the kernel does not list its locks, time must do.
         while let Ok(locks) = fs::read_to_string("/proc/locks") {
-            if blocked(&locks) >= self.members.len() {
+            let watches = |member: &&Child| sleeps(member.id()) && watches(member.id(), inode);
+            if blocked(&locks).max(self.members.iter().filter(watches).count()) >= self.members.len() {
                 break;
             }
             assert!(Instant::now() < until, "not everybody waits for {}:\n{locks}", file.display());
@@ -181,8 +184,7 @@ impl Crew {
 
     fn await_sleep(&self) {
         for member in &self.members {
-            let status = format!("/proc/{}/stat", member.id());
-            while fs::read_to_string(&status).is_ok_and(|text| !text.contains(") S ")) {
+            while !sleeps(member.id()) {
                 thread::yield_now();
             }
         }
@@ -196,6 +198,18 @@ impl Drop for Crew {
             member.wait().expect("a child can be waited for");
         }
     }
+}
+
+/// Whether a process sleeps, as far as the kernel tells.
+fn sleeps(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/stat")).map_or(true, |text| text.contains(") S "))
+}
+
+/// Whether a process has the kernel tell it what happens to a file.
+fn watches(process: u32, inode: u64) -> bool {
+    let watch = format!("inotify wd:1 ino:{inode:x} ");
+    let descriptors = fs::read_dir(format!("/proc/{process}/fdinfo")).into_iter().flatten().flatten();
+    descriptors.into_iter().any(|one| fs::read_to_string(one.path()).is_ok_and(|text| text.contains(&watch)))
 }
 
 /// A member's whole life. It ends when the crew's pipes do.

@@ -1,12 +1,11 @@
 //! The operating system's kernel with a role word that notes when its instance became primary.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use single_primary::call::{Call, Reply, Time};
-use single_primary::kernel::{Bell, Kernel, Word};
-use single_primary::{InstanceId, Os, StdMonitor};
+use single_primary::kernel::{Kernel, Word};
+use single_primary::{InstanceId, Os, StdMutex};
 
 use crate::crew::now;
 
@@ -43,7 +42,7 @@ impl Word for TimedWord {
 }
 
 impl Kernel for Timed {
-    type Monitor<T: Send + 'static> = StdMonitor<T>;
+    type Mutex<T: Send + 'static> = StdMutex<T>;
     type Word = TimedWord;
 
     fn perform(&self, call: &Call) -> Reply {
@@ -58,13 +57,12 @@ impl Kernel for Timed {
         self.0.pause(attempt, until);
     }
 
-    fn watch(
-        &self,
-        seat: &InstanceId,
-        bell: &Arc<StdMonitor<Bell>>,
-        take_over: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Reply> {
-        self.0.watch(seat, bell, take_over)
+    fn await_vacancy(&self, seat: &InstanceId, look: impl FnMut() -> bool) {
+        self.0.await_vacancy(seat, look);
+    }
+
+    fn end_waits(&self) {
+        self.0.end_waits();
     }
 
     fn is_original(&self) -> bool {

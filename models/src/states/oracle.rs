@@ -42,13 +42,14 @@ pub fn history(journal: &[u8]) -> History {
         // Behind a torn record, the next one is the last 127 characters of the line.
         let record = line.get(line.len().saturating_sub(127)..).unwrap_or_default();
         let words: Vec<&str> = record.split_whitespace().collect();
-        let ["spj1", kind, term, id, _, check] = words[..] else { continue };
+        let ["spj2", kind, term, id, _, check] = words[..] else { continue };
         if record.len() != 127 || check.len() != 8 {
             continue;
         }
         let is_current = term.parse() == Ok(history.term);
         let mut ended = false;
         match kind {
+            "begin" if ever.is_empty() => history.term = term.parse().unwrap_or(history.term).max(history.term),
             "register" if !ever.contains(&id) => {
                 ever.push(id);
                 present.push(id);

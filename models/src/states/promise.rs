@@ -102,9 +102,7 @@ pub(super) fn judge<P: Participant + 'static>(model: &Model<P>, before: &State, 
     }
     let primaries = model.slots().filter(|slot| primary(after, *slot).is_some()).count();
     let ours = model.space().is_of_journal();
-    let journal = if ours { model.journal(after) } else { None };
-    let is_empty = journal.is_some_and(|journal| model.contents.glance(journal).length == 0);
-    let term_before = if is_empty { 0 } else { before.term };
+    let term_before = before.term;
     let term_after = newcomer.unwrap_or(term_before);
     let mut breach = if primaries > 1 {
         Some(Promise::SinglePrimary)

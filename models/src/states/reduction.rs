@@ -56,7 +56,7 @@ pub(super) fn canonicalize(journal: &mut Vec<u8>) {
     let anonymous = Record { id: anyone, at: Time::default(), ..record };
     if after == before {
         journal.truncate(at);
-    } else if matches!(record.kind, Kind::Seal | Kind::Depose) && with(&anonymous) == after {
+    } else if matches!(record.kind, Kind::Begin | Kind::Seal | Kind::Depose) && with(&anonymous) == after {
         journal.truncate(at);
         journal.extend_from_slice(&anonymous.encode());
     }
@@ -133,6 +133,8 @@ pub(super) fn level_readers<P: Participant + 'static>(
 pub(super) enum Ample {
     Never,
     Always,
+    /// While it holds the journal's lock.
+    WithLock,
     /// While it holds the journal's lock exclusively.
     WithExclusiveLock,
 }
@@ -142,7 +144,8 @@ pub(super) fn ample<P: Participant + 'static>(model: &Model<P>, state: &State) -
     model.slots().find(|slot| match model.glance(state, *slot).ample {
         Ample::Never => false,
         Ample::Always => true,
-        Ample::WithExclusiveLock => holds_exclusively(model, state, *slot),
+        Ample::WithLock => holds(model, state, *slot, &[Mode::Shared, Mode::Exclusive]),
+        Ample::WithExclusiveLock => holds(model, state, *slot, &[Mode::Exclusive]),
     })
 }
 
@@ -164,16 +167,19 @@ pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
         ElectionCall::Inspect(Handle::DIRECTORY)
         | ElectionCall::FileSystem(Handle::DIRECTORY)
         | ElectionCall::Lock(Handle::DIRECTORY, Mode::Shared) => Ample::Always,
-        // The journal is created by whoever is first, and nobody removes it; of what it is, only what stays is looked at, and
-        // its size by whoever holds its exclusive lock.
-        ElectionCall::Open { name: Name::Journal, .. }
-        | ElectionCall::Look(Name::Journal)
-        | ElectionCall::LookByPath(Name::Journal)
-        | ElectionCall::Inspect(Handle::JOURNAL) => always(journal_is_ours),
+        // Of what the journal is, only what stays is looked at, and its size by whoever holds its exclusive lock.
+        ElectionCall::Inspect(Handle::JOURNAL) => always(journal_is_ours),
+        // The journal's name goes to another file only under the exclusive lock of the one that has it. So while a lock on a
+        // journal is held, its name stands for it until the end, or does not any more.
+        ElectionCall::LookByPath(Name::Journal) if journal_is_ours => Ample::WithLock,
         // Whoever holds the journal's exclusive lock is alone with it and with the seats in the directory: all others are
         // before their shared lock, or are gone.
         ElectionCall::Read { handle: Handle::JOURNAL, .. } => Ample::WithExclusiveLock,
         ElectionCall::List => Ample::WithExclusiveLock,
+        // The same holds for the journal that is to take its place, of which nothing changes by these.
+        ElectionCall::Inspect(Handle::NEXT_JOURNAL)
+        | ElectionCall::Read { handle: Handle::NEXT_JOURNAL, .. }
+        | ElectionCall::Lock(Handle::NEXT_JOURNAL, Mode::Exclusive) => Ample::WithExclusiveLock,
         // A seat is looked for by others only once its ID is registered, and removed only while nobody lives.
         ElectionCall::Open { handle: Handle::SEAT, .. } | ElectionCall::Inspect(Handle::SEAT) => always(ids_differ),
         ElectionCall::Lock(Handle::SEAT, Mode::Exclusive) => always(ids_differ),
@@ -199,9 +205,10 @@ pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
     }
 }
 
-fn holds_exclusively<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8) -> bool {
+/// Whether the instance holds the journal's lock in one of the modes.
+fn holds<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8, modes: &[Mode]) -> bool {
     let own = Description { instance: slot, handle: Handle::JOURNAL };
     model
         .holders_behind(state, slot, Handle::JOURNAL)
-        .is_some_and(|journal| journal.locks().any(|lock| lock == (own, Mode::Exclusive)))
+        .is_some_and(|journal| journal.locks().any(|(holder, mode)| holder == own && modes.contains(&mode)))
 }

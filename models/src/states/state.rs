@@ -39,7 +39,7 @@ pub struct State {
     /// The failures that last at the moment, and those that ever began, one bit each, by their places in the space.
     pub(super) broken: u8,
     pub(super) ever_broken: u8,
-    /// The highest term that anyone was primary of since the journal was last empty.
+    /// The highest term that anyone was primary of.
     pub(super) term: u8,
     /// One above the place among all promises; zero for none.
     breach: u8,

@@ -124,7 +124,9 @@ impl<P: Participant + 'static> Model<P> {
             let effect = self.call(state, slot, (awake, footprint), now, fate);
             // The first step of a lock's conversion leaves the instance as it is, once: there is no lock to give up then.
             let converts = effect.actor == awake;
-            if by_itself && !converts && (effect.actor != start || self.changes_files(&effect, state, &places)) {
+            // A failure that lasts is over in the end: what is tried again under it does not go on for ever.
+            let counts = by_itself && fate == Fate::Normal && !converts && !self.starts_over(awake);
+            if counts && (effect.actor != start || self.changes_files(&effect, state, &places)) {
                 self.took_turn(start, effect.actor);
             }
             effect
@@ -185,8 +187,9 @@ impl<P: Participant + 'static> Model<P> {
         }
         let reply = perform(&mut view, &mut caller, call, fate);
         if self.space().reduce
-            && let (Call::Election(ElectionCall::Append { handle: Handle::JOURNAL, .. }), Fate::Normal) = (call, fate)
-            && let Some(journal) = running.files.get(Handle::JOURNAL)
+            && let (Call::Election(ElectionCall::Append { handle, .. }), Fate::Normal) = (call, fate)
+            && matches!(*handle, Handle::JOURNAL | Handle::NEXT_JOURNAL)
+            && let Some(journal) = running.files.get(*handle)
         {
             view.inodes.with(journal.inode, |inode| reduction::canonicalize(&mut inode.bytes));
         }
@@ -232,6 +235,13 @@ impl<P: Participant + 'static> Model<P> {
             reduction::in_order(&contents.bytes, boundaries)
                 .map_or(journal, |bytes| self.contents(contents.with(bytes)))
         });
+    }
+
+    /// Whether an instance gives up all that it has: it is over, or finds another journal in the place of its own and starts
+    /// over. That happens at most once for each journal, and so for each registration, since only a journal in which
+    /// somebody registered is replaced; and each instance registers once. So no run has it again and again.
+    fn starts_over(&self, actor: u32) -> bool {
+        matches!(self.actors.entry(actor).1.step, Step::Call(Call::Election(ElectionCall::CloseAll)))
     }
 
     fn took_turn(&self, from: u32, to: u32) {

@@ -34,6 +34,7 @@ impl Explorer {
         Some(match handle {
             Handle::DIRECTORY => Name::Directory,
             Handle::JOURNAL => Name::Journal,
+            Handle::NEXT_JOURNAL => Name::NextJournal,
             Handle::SEAT => Name::Seat(self.0.space().id(usize::from(slot))),
             Handle::RIVAL => Name::Other("the primary's seat".into()),
             Handle::LOG => Name::Log(0),

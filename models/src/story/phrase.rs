@@ -104,6 +104,7 @@ fn name(name: &Name) -> String {
     match name {
         Name::Directory => "the election directory".into(),
         Name::Journal => "the journal".into(),
+        Name::NextJournal => "the next journal".into(),
         Name::Seat(id) => format!("the seat of {id}"),
         other => other.file_name(),
     }
@@ -124,8 +125,8 @@ fn excerpt(bytes: &[u8]) -> String {
 fn lines(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
-        ["spj1", kind, term, id, ..] if kind == "register" || kind == "leave" => format!("{kind} {id} (term {term})"),
-        ["spj1", kind, term, ..] => format!("{kind} term {term}"),
+        ["spj2", kind, term, id, ..] if kind == "register" || kind == "leave" => format!("{kind} {id} (term {term})"),
+        ["spj2", kind, term, ..] => format!("{kind} term {term}"),
         _ => line.trim_end().to_owned(),
     });
     lines.collect()

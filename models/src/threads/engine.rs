@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use single_primary::kernel::Monitor;
+use single_primary::kernel::Mutex;
 
 /// A checker's threads and what they may share.
 pub(crate) trait Engine: Debug + Send + Sync + Sized + 'static {
@@ -23,6 +23,33 @@ pub(crate) trait Engine: Debug + Send + Sync + Sized + 'static {
     fn choose(ways: u32) -> u32;
 }
 
+/// A mutex with a condition variable.
+pub(crate) trait Monitor<T>: Mutex<T> {
+    /// Waits for notifications while the value is as described.
+    fn wait_while(&self, waiting: impl FnMut(&mut T) -> bool);
+    /// Wakes those who wait.
+    fn notify_all(&self);
+}
+
+/// What is rung to end a wait: counts how often it was.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rings: u64,
+}
+
+impl Bell {
+    /// Rings: every thread that waits for it looks again.
+    pub(crate) fn ring<M: Monitor<Self>>(monitor: &M) {
+        monitor.with(|bell| bell.rings += 1);
+        monitor.notify_all();
+    }
+
+    /// How often it was rung.
+    pub(crate) fn rings(&self) -> u64 {
+        self.rings
+    }
+}
+
 /// An atomic integer with release and acquire ordering.
 pub(crate) trait Atomic: Send + Sync {
     fn new(value: u64) -> Self;
@@ -38,7 +65,7 @@ macro_rules! engine_types {
             changed: $checker::sync::Condvar,
         }
 
-        impl<T: Send> single_primary::kernel::Monitor<T> for CheckedMonitor<T> {
+        impl<T: Send> single_primary::kernel::Mutex<T> for CheckedMonitor<T> {
             fn new(value: T) -> Self {
                 Self { value: $checker::sync::Mutex::new(value), changed: $checker::sync::Condvar::new() }
             }
@@ -46,7 +73,9 @@ macro_rules! engine_types {
             fn with<R>(&self, run: impl FnOnce(&mut T) -> R) -> R {
                 run(&mut self.value.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
             }
+        }
 
+        impl<T: Send> $crate::threads::engine::Monitor<T> for CheckedMonitor<T> {
             fn wait_while(&self, mut waiting: impl FnMut(&mut T) -> bool) {
                 let mut value = self.value.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 while waiting(&mut value) {

@@ -125,7 +125,7 @@ impl<E: Engine> Execution<E> {
         let count = threads_of(&bounds);
         let names = names_apart.then(|| {
             let seats = (0..count).map(|instance| Name::Seat(id(instance)));
-            let files = [Name::Journal, Name::Other("primary.lock".into())];
+            let files = [Name::Journal, Name::NextJournal, Name::Other("primary.lock".into())];
             files.into_iter().chain(seats).chain((0..=4).map(Name::Log)).collect()
         });
         let observer = Arc::new(Observer::new(bounds.registrants, keeps_moments));
@@ -359,6 +359,7 @@ fn primary_of(journal: &[u8]) -> Option<(u64, String)> {
         let (Some(kind), Some(of), Some(id)) = (fields.get(1), fields.get(2), fields.get(3)) else { continue };
         let is_of_term = of.parse() == Ok(term);
         match *kind {
+            "begin" if candidates.is_empty() => term = of.parse().unwrap_or(term),
             "register" => candidates.push((*id).to_owned()),
             "seal" if is_of_term && primary.is_none() => primary = candidates.iter().min().cloned(),
             "depose" if is_of_term && primary.is_some() => {

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use single_primary::InstanceId;
-use single_primary::call::{Call as ElectionCall, Failure, Name, Reply as ElectionReply, Time};
-use single_primary::kernel::{Bell, Kernel, Monitor, Word};
+use single_primary::call::{Call as ElectionCall, Failure, Handle, Name, Reply as ElectionReply, Time};
+use single_primary::kernel::{Kernel, Mutex as _, Word};
 
 use crate::call::{Call, Reply};
 use crate::kernel::{Caller, Fate, Files, exit, perform};
 use crate::threads::bounds::FaultKind;
-use crate::threads::engine::{Atomic, Engine};
+use crate::threads::engine::{Atomic, Bell, Engine, Monitor as _};
 use crate::threads::execution::Execution;
 use crate::threads::world::{View, take};
 use crate::verdict::What;
@@ -29,6 +29,8 @@ pub(crate) struct ThreadKernel<E: Engine> {
     instance: u8,
     process: u32,
     local: Arc<Local>,
+    /// Rung to have those look again who wait for the primary's seat.
+    waits: Arc<E::Monitor<Bell>>,
 }
 
 /// What belongs to one instance alone. Never locked across anything that the checker sees.
@@ -58,7 +60,8 @@ impl<E: Engine> ThreadKernel<E> {
     pub(crate) fn new(execution: &Arc<Execution<E>>, instance: u8) -> Self {
         let local = Arc::new(Local::default());
         *plain(&local.now) = Time::from_micros(1_000_000);
-        Self { process: execution.bounds.process(instance), execution: execution.clone(), instance, local }
+        let waits = Arc::new(E::Monitor::new(Bell::default()));
+        Self { process: execution.bounds.process(instance), execution: execution.clone(), instance, local, waits }
     }
 
     pub(crate) fn local(&self) -> Arc<Local> {
@@ -96,10 +99,13 @@ impl<E: Engine> ThreadKernel<E> {
         let mut files = std::mem::take(&mut *plain(&self.local.files));
         let mut caller = Caller { instance: self.instance, process: self.process, files: &mut files, now };
         let reply = perform(&mut View::new(world, self.instance, call), &mut caller, call, fate);
-        if let Call::Election(ElectionCall::Open { handle, name: Name::Journal, .. }) = call
-            && let Some(file) = files.get(*handle)
-        {
-            world.note_journal(file.inode);
+        let journal = match call {
+            Call::Election(ElectionCall::Open { handle, name: Name::Journal, .. }) => files.get(*handle),
+            Call::Election(ElectionCall::Rename(Name::NextJournal, Name::Journal)) => files.get(Handle::NEXT_JOURNAL),
+            _ => None,
+        };
+        if let Some(journal) = journal.filter(|_| reply == Reply::Election(ElectionReply::Done)) {
+            world.note_journal(journal.inode);
         }
         if let (Call::Election(ElectionCall::Lock(handle, _)), Reply::Election(ElectionReply::Busy)) = (call, &reply) {
             *plain(&self.local.refused) = files.get(*handle).map(|file| file.inode);
@@ -158,7 +164,7 @@ const ODDS: u32 = 24;
 const STALL_MAX: u32 = 64;
 
 impl<E: Engine> Kernel for ThreadKernel<E> {
-    type Monitor<T: Send + 'static> = E::Monitor<T>;
+    type Mutex<T: Send + 'static> = E::Monitor<T>;
     type Word = RoleWord<E>;
 
     fn perform(&self, call: &ElectionCall) -> ElectionReply {
@@ -193,24 +199,23 @@ impl<E: Engine> Kernel for ThreadKernel<E> {
         }
     }
 
-    /// There is no thread but those that the checker knows: whoever waits goes on by itself. A thread that goes on in its
-    /// place is like another that polls the same election.
-    fn watch(
-        &self,
-        seat: &InstanceId,
-        bell: &Arc<E::Monitor<Bell>>,
-        _take_over: impl FnOnce() + Send + 'static,
-    ) -> Result<(), ElectionReply> {
-        if self.is_out() {
-            return Err(ElectionReply::Failed(Failure(Errno::IO.raw_os_error())));
-        }
-        match self.execution.world.number(&Name::Seat(seat.clone())) {
-            Some(number) => {
-                self.execution.world.watch(number, bell);
-                Ok(())
+    fn await_vacancy(&self, seat: &InstanceId, mut look: impl FnMut() -> bool) {
+        loop {
+            let heard = self.waits.with(|bell| bell.rings());
+            // The bell is rung once the seat is free, if it is not already, or there will be none to wait for.
+            match self.execution.world.number(&Name::Seat(seat.clone())).filter(|_| !self.is_out()) {
+                Some(number) => self.execution.world.watch(number, &self.waits),
+                None => Bell::ring(&*self.waits),
             }
-            None => Err(ElectionReply::Missing),
+            if look() {
+                return;
+            }
+            self.waits.wait_while(|bell| bell.rings() == heard);
         }
+    }
+
+    fn end_waits(&self) {
+        Bell::ring(&*self.waits);
     }
 
     fn is_original(&self) -> bool {

@@ -119,11 +119,6 @@ impl Observer {
         state.instances[usize::from(instance)].belief = belief;
     }
 
-    /// The journal was emptied, because nobody lives: another election begins, and its terms with it.
-    pub(crate) fn begins_anew(&self) {
-        self.state().last_term = 0;
-    }
-
     pub(crate) fn crashed(&self, instance: u8) {
         self.state().instances[usize::from(instance)].crashed = true;
     }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use single_primary::call::{Call as ElectionCall, Mode, Name};
-use single_primary::kernel::{Bell, Monitor};
+use single_primary::kernel::Mutex as _;
 
 use crate::call::Call;
 use crate::kernel::{Directory, Inode, Inodes, Objects, Processes};
-use crate::threads::engine::Engine;
+use crate::threads::engine::{Atomic, Bell, Engine};
 use crate::threads::observer::Observer;
 
 /// Everything that the instances of one execution share.
@@ -21,6 +21,8 @@ pub(crate) struct World<E: Engine> {
     inodes: Mutex<BTreeMap<u64, Arc<File<E>>>>,
     processes: E::Monitor<Processes>,
     watchers: Mutex<BTreeMap<u64, Vec<Shared<E, Bell>>>>,
+    /// The journal's name, as calls that look it up read it and those that change it write it.
+    journal_name: E::Atomic,
     /// The journal's inode number and what it holds: a copy that the observer may read without being seen.
     journal: Mutex<(u64, Vec<u8>)>,
     pub(crate) observer: Arc<Observer>,
@@ -72,6 +74,7 @@ impl<E: Engine> World<E> {
             inodes: Mutex::default(),
             processes: E::Monitor::new(Processes { alive: processes.collect() }),
             watchers: Mutex::default(),
+            journal_name: E::Atomic::new(0),
             journal: Mutex::default(),
             observer,
             crashes_left: none(),
@@ -121,9 +124,9 @@ impl<E: Engine> World<E> {
         }
     }
 
-    /// Says which file the journal is.
+    /// Says which file the journal is from here on.
     pub(crate) fn note_journal(&self, number: u64) {
-        plain(&self.journal).0 = number;
+        *plain(&self.journal) = (number, plain(&self.file(number).inode).bytes.clone());
     }
 
     /// What the journal holds.
@@ -151,6 +154,7 @@ pub(crate) struct View<'a, E: Engine> {
     world: &'a World<E>,
     instance: u8,
     names: Option<Vec<Arc<str>>>,
+    changes_names: bool,
     concerns: Concerns,
 }
 
@@ -187,25 +191,19 @@ impl Concerns {
 
 impl<'a, E: Engine> View<'a, E> {
     pub(crate) fn new(world: &'a World<E>, instance: u8, call: &Call) -> Self {
-        let changes_journal = matches!(
-            call,
-            Call::Election(
-                ElectionCall::Remove(Name::Journal)
-                    | ElectionCall::Rename(Name::Journal, _)
-                    | ElectionCall::Rename(_, Name::Journal)
-                    | ElectionCall::RenameNew(Name::Journal, _)
-                    | ElectionCall::RenameNew(_, Name::Journal)
-            ) | Call::CreateNew(_, Name::Journal)
-        );
-        assert!(!changes_journal, "what is left unexplored rests on it that the journal's name is never changed");
         let names = names_of(call).map(|names| {
             let mut names: Vec<Arc<str>> = names.map(|name| name.file_name().into()).collect();
             // One order for all, so that nobody waits in a circle.
             names.sort_unstable();
             names
         });
-        Self { world, instance, names, concerns: Concerns::of(call) }
+        Self { world, instance, names, changes_names: changes_names(call), concerns: Concerns::of(call) }
     }
+}
+
+/// Whether a call lets a name that there is stand for another file, or for none.
+fn changes_names(call: &Call) -> bool {
+    matches!(call, Call::Election(ElectionCall::Remove(_) | ElectionCall::Rename(..) | ElectionCall::RenameNew(..)))
 }
 
 /// The names that a call looks up; `None` where it may be any.
@@ -244,7 +242,14 @@ impl<E: Engine> Objects for View<'_, E> {
                     Some(names) => names,
                     None => locks.keys().cloned().collect(),
                 };
-                // To open or make the journal, or to look at it, comes to the same in any order.
+                // To open or make the journal, or to look at it, comes to the same in any order; to replace it does not.
+                if names.iter().any(|name| name.as_ref() == JOURNAL) {
+                    if self.changes_names {
+                        world.journal_name.store(1);
+                    } else {
+                        world.journal_name.load();
+                    }
+                }
                 let ordered = names.iter().filter(|name| name.as_ref() != JOURNAL);
                 let locked: Vec<_> = ordered
                     .clone()
@@ -307,9 +312,6 @@ impl<E: Engine> Inodes for View<'_, E> {
             let result = run(inode);
             let mut journal = plain(&self.world.journal);
             if journal.0 == number && journal.1.len() != inode.bytes.len() {
-                if inode.bytes.is_empty() {
-                    self.world.observer.begins_anew();
-                }
                 journal.1.clone_from(&inode.bytes);
             }
             (result, was_locked && !is_locked_alone(inode))

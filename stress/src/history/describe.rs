@@ -82,6 +82,7 @@ fn file(name: &Name) -> String {
     match name {
         Name::Directory => "the election directory".into(),
         Name::Journal => "the journal".into(),
+        Name::NextJournal => "the next journal".into(),
         Name::Seat(id) => format!("the seat of {id}"),
         Name::Log(_) | Name::Other(_) => name.to_string(),
     }
@@ -91,6 +92,7 @@ fn opened(handle: Handle) -> &'static str {
     match handle {
         Handle::DIRECTORY => "the election directory",
         Handle::JOURNAL => "the journal",
+        Handle::NEXT_JOURNAL => "the next journal",
         Handle::SEAT => "its seat",
         Handle::RIVAL => "the primary's seat",
         Handle::LOG => "realtime.log",

@@ -185,6 +185,7 @@ pub(crate) fn name(call: &Call) -> String {
     let of = |handle: &Handle| match *handle {
         Handle::DIRECTORY => "directory",
         Handle::JOURNAL => "journal",
+        Handle::NEXT_JOURNAL => "next journal",
         Handle::SEAT => "own seat",
         Handle::RIVAL => "primary's seat",
         Handle::LOG => "log",
@@ -200,7 +201,7 @@ pub(crate) fn name(call: &Call) -> String {
         | Call::Read { handle, .. }
         | Call::Truncate { handle, .. }
         | Call::Sync(handle) => format!("{system_call} {}", of(handle)),
-        Call::Append { handle: Handle::JOURNAL, bytes } => {
+        Call::Append { handle: Handle::JOURNAL | Handle::NEXT_JOURNAL, bytes } => {
             format!("write {}", records(bytes).next().map_or("filler", |record| record.kind))
         }
         Call::Append { handle, .. } => format!("write {}", of(handle)),

@@ -35,6 +35,7 @@ pub(crate) fn elections(journal: &[u8]) -> Vec<Elected> {
     let mut elections = Vec::new();
     for record in records(journal) {
         match record.kind {
+            "begin" if ever.is_empty() => term = record.term.max(term),
             "register" if !ever.contains(&record.id) => {
                 ever.push(record.id);
                 present.push(record.id);
@@ -64,7 +65,7 @@ pub(crate) fn elections(journal: &[u8]) -> Vec<Elected> {
     elections
 }
 
-/// A record is the last 128 bytes of a line: `spj1 KIND TERM ID TIME`, blanks, a checksum of all that, a newline.
+/// A record is the last 128 bytes of a line: `spj2 KIND TERM ID TIME`, blanks, a checksum of all that, a newline.
 fn read(line: &[u8]) -> Option<Written<'_>> {
     let record = line.get(line.len().checked_sub(128)?..)?;
     let (text, end) = record.split_at_checked(119)?;
@@ -72,7 +73,7 @@ fn read(line: &[u8]) -> Option<Written<'_>> {
         return None;
     }
     let mut words = std::str::from_utf8(text).ok()?.split_whitespace();
-    if words.next()? != "spj1" {
+    if words.next()? != "spj2" {
         return None;
     }
     let kind = words.next()?;
@@ -121,7 +122,7 @@ pub(super) mod tests {
         records
             .iter()
             .flat_map(|(kind, term, id)| {
-                let text = format!("{:119}", format!("spj1 {kind} {term} {id} 1000"));
+                let text = format!("{:119}", format!("spj2 {kind} {term} {id} 1000"));
                 format!("{text}{:08x}\n", checksum(text.as_bytes())).into_bytes()
             })
             .collect()

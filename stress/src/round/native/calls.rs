@@ -93,10 +93,11 @@ fn tell(call: &Call, reply: &Reply) -> Option<String> {
     if let (Call::Append { handle, bytes }, Reply::Wrote(written)) = (call, reply)
         && *written == bytes.len()
     {
-        if *handle == Handle::JOURNAL
+        if matches!(*handle, Handle::JOURNAL | Handle::NEXT_JOURNAL)
             && let Some(record) = records(bytes).next()
         {
             return Some(match record.kind {
+                "begin" => format!("begins a journal with term {}", record.term),
                 "register" => "registers in the journal".into(),
                 "seal" => format!("seals term {}", record.term),
                 "depose" => format!("deposes the primary of term {}", record.term),

@@ -330,8 +330,8 @@ impl Watch<'_> {
                     // A journal without a record in it then looks like someone else's file.
                     self.done.looks_foreign |= journal.metadata()?.len() < 128;
                     let bytes: &[u8] = match damage {
-                        Damage::HalfRecord => b"spj1 register 1 000000-half 1                                   ",
-                        _ => b"\x00\xff garbage \n\n spj1 but not a record \xf0\x9f",
+                        Damage::HalfRecord => b"spj2 register 1 000000-half 1                                   ",
+                        _ => b"\x00\xff garbage \n\n spj2 but not a record \xf0\x9f",
                     };
                     journal.write_all(bytes)?;
                     self.done.note(Kind::Corrupt, None);

@@ -252,7 +252,16 @@ impl Instance {
         match &self.part {
             Part::Journal(Some(election)) => {
                 let refused = |error: Error| *error.cause() == Cause::Forked;
-                !election.is_primary() && election.record("event-0", "null").is_err_and(refused)
+                !election.is_primary()
+                    && matches!(election.role(), Role::Failed(fault) if fault.cause == Cause::Forked)
+                    && !format!("{election:?}").contains("Primary")
+                    && election.fold().registered_count() == 0
+                    && election.pending() == 0
+                    && election.record("event-0", "null").is_err_and(refused)
+                    && election.poll().is_err_and(refused)
+                    && election.decided().is_err_and(refused)
+                    && election.wait().is_err_and(refused)
+                    && election.leave().is_err_and(refused)
             }
             Part::Journal(None) | Part::Zoo { .. } => true,
         }

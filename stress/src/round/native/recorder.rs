@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use single_primary::call::{Call, Handle, Reply, Time};
-use single_primary::kernel::{Bell, Kernel};
-use single_primary::{InstanceId, Os, StdMonitor};
+use single_primary::call::{Call, Handle, Name, Reply, Time};
+use single_primary::kernel::Kernel;
+use single_primary::{InstanceId, Os, StdMutex};
 
 use super::interference::Interference;
 use super::trace::{Entry, Tracer};
@@ -23,7 +23,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Records what `os` does. A journal that is about to be emptied is first copied into the directory `past`, so that
+    /// Records what `os` does. A journal that is about to be replaced is first copied into the directory `past`, so that
     /// the elections in it can still be counted.
     pub(crate) fn new(os: Os, tracer: Arc<Tracer>, interference: Interference, past: PathBuf) -> Self {
         Self { os, tracer, interference, past }
@@ -48,11 +48,11 @@ impl Recorder {
 
 /// In a box, which is cheaply moved about while an instance is made: a forked process copies each page of its stack.
 impl Kernel for Box<Recorder> {
-    type Monitor<T: Send + 'static> = StdMonitor<T>;
+    type Mutex<T: Send + 'static> = StdMutex<T>;
     type Word = <Os as Kernel>::Word;
 
     fn perform(&self, call: &Call) -> Reply {
-        if matches!(call, Call::Truncate { handle: Handle::JOURNAL, .. })
+        if matches!(call, Call::Rename(Name::NextJournal, Name::Journal))
             && let Err(error) = self.keep_past()
         {
             self.tracer.write(&Entry::Note(format!("{}: copying the journal: {error}", self.past.display())));
@@ -76,13 +76,12 @@ impl Kernel for Box<Recorder> {
         self.os.pause(attempt, until);
     }
 
-    fn watch(
-        &self,
-        seat: &InstanceId,
-        bell: &Arc<StdMonitor<Bell>>,
-        take_over: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Reply> {
-        self.os.watch(seat, bell, take_over)
+    fn await_vacancy(&self, seat: &InstanceId, look: impl FnMut() -> bool) {
+        self.os.await_vacancy(seat, look);
+    }
+
+    fn end_waits(&self) {
+        self.os.end_waits();
     }
 
     fn is_original(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::process;
 
 /// A journal of another program, and one of a later version of this library.
 pub(super) const FOREIGN: &[u8] = b"[{\"id\":\"plugin-1\",\"timestamp\":1}]\n";
-pub(super) const NEWER: &[u8] = b"spj2 register 1 a 1\n";
+pub(super) const NEWER: &[u8] = b"spj3 register 1 a 1\n";
 
 impl Done {
     /// Does what is to be done before the start.

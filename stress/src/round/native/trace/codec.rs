@@ -186,6 +186,7 @@ fn encode_name(name: &Name, to: &mut Vec<u8>) {
             return;
         }
         Name::Other(name) => (4, name),
+        Name::NextJournal => (5, ""),
     };
     // Names in an election directory are file names, of at most 255 bytes.
     let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
@@ -257,6 +258,7 @@ impl<'a> Rest<'a> {
             2 => Name::Seat(InstanceId::new(utf8()?).ok()?),
             3 => Name::Log(u32::from_le_bytes(text.try_into().ok()?)),
             4 => Name::Other(Arc::from(utf8()?)),
+            5 => Name::NextJournal,
             _ => return None,
         })
     }
@@ -337,7 +339,14 @@ mod tests {
     #[test]
     fn every_entry_reads_back_as_it_was_written() {
         let id = InstanceId::new("a-1").expect("a valid ID");
-        let names = [Name::Directory, Name::Journal, Name::Seat(id), Name::Log(20_261_129), Name::Other("lock".into())];
+        let names = [
+            Name::Directory,
+            Name::Journal,
+            Name::NextJournal,
+            Name::Seat(id),
+            Name::Log(20_261_129),
+            Name::Other("lock".into()),
+        ];
         let handle = Handle::SEAT;
         let mut calls = vec![
             Call::Close(handle),
