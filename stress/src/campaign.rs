@@ -5,7 +5,7 @@ pub(crate) mod attempt;
 mod bound;
 mod junit;
 pub(crate) mod kept;
-mod page;
+pub(crate) mod page;
 pub(crate) mod programs;
 mod progress;
 mod report;

@@ -1,39 +1,79 @@
-//! What an audit found, for people and for machines.
+//! What an audit found, for machines, and what it comes to.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use models::verdict::Verdict;
 
+use super::chart::Chart;
 use super::floor::Taken;
-use super::reading::{Events, PassedOver, Pattern, entries, reading};
+use super::hint::hint;
+use super::key::Key;
+use super::ledger::{Ledger, NotUnderstood, PassedOver};
+use super::reading::{Events, Evidence, Pattern};
+use super::repeats::Repeat;
+use super::stretches::{Course, Stretch};
 use super::tally::{Counts, Offender};
+
+/// How many parts of the log are drawn side by side.
+const COLUMNS: usize = 72;
 
 /// An audit's result.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Report {
     pub(crate) verdict: Verdict,
+    /// The logs' names, in the order in which they were read.
     pub(crate) log: String,
+    pub(crate) logs: Vec<Log>,
     pub(crate) expect: u64,
     pub(crate) lines: u64,
     pub(crate) entries: u64,
     pub(crate) passed_over: PassedOver,
-    /// Whether the last line has no newline.
+    /// What was not understood, by what it looks like, in the order in which it was met.
+    pub(crate) not_understood: Vec<NotUnderstood>,
+    /// Whether that was to be passed over.
+    pub(crate) lenient: bool,
+    /// How entries are laid out, where that is not one a line.
+    pub(crate) layout: BTreeSet<&'static str>,
+    /// Whether the last line of a log has no newline.
     pub(crate) torn_tail: bool,
     pub(crate) events: Events,
     /// Number of entries to number of events.
     pub(crate) histogram: BTreeMap<u64, u64>,
     pub(crate) pattern: Pattern,
     pub(crate) reading: String,
+    /// Where the number of entries stays the same, in order; empty where it is the same everywhere.
+    pub(crate) stretches: Vec<Stretch>,
+    /// How many events may be cut off by the beginning or the end.
+    pub(crate) cut_off: u64,
+    /// Runs of entries that are there again as a whole.
+    pub(crate) repeated: Vec<Repeat>,
+    /// Why nothing is said to hold.
+    pub(crate) doubts: Vec<String>,
     pub(crate) first_offenders: Vec<Offender>,
     pub(crate) worst_offenders: Vec<Offender>,
     pub(crate) fewer_offenders: Vec<Offender>,
     /// Their lines are those of the list.
     pub(crate) missing: Vec<Offender>,
-    /// Whether the log was read to its end.
+    /// Whether reading was interrupted.
     pub(crate) interrupted: bool,
     #[serde(flatten)]
     pub(crate) speed: Speed,
+    #[serde(skip)]
+    pub(crate) chart: Option<Chart>,
+}
+
+/// One of the logs.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Log {
+    pub(crate) name: String,
+    /// Its first line, where lines are counted on through all logs.
+    pub(crate) first_line: u64,
+    pub(crate) lines: u64,
+    /// What it was packed and written in, beside plain UTF-8.
+    pub(crate) forms: BTreeSet<&'static str>,
+    /// What kept it from being read to its end.
+    pub(crate) failure: Option<String>,
 }
 
 /// How fast it was.
@@ -43,7 +83,7 @@ pub(crate) struct Speed {
     /// By the clock of the processor.
     pub(crate) processor_seconds: f64,
     pub(crate) lines_per_second: f64,
-    /// Lines per second that `serde_json` alone reads and parses to the same field, where that was measured.
+    /// Lines per second that `serde_json` alone passes over, where that was measured.
     pub(crate) floor_lines_per_second: Option<f64>,
     /// What that took by the clock of the processor.
     pub(crate) floor_processor_seconds: Option<f64>,
@@ -64,165 +104,166 @@ impl Speed {
     }
 }
 
-impl fmt::Display for Speed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seconds: _, processor_seconds, lines_per_second, floor_lines_per_second, floor_processor_seconds } =
-            self;
-        let (Some(floor), Some(floor_processor)) = (floor_lines_per_second, floor_processor_seconds) else {
-            return Ok(());
-        };
-        writeln!(
-            formatter,
-            "Rate: {lines_per_second:.0} lines/s; serde_json alone: {floor:.0} lines/s; ratio {:.2}",
-            lines_per_second / floor
-        )?;
-        writeln!(
-            formatter,
-            "Processor time: {processor_seconds:.3} s; serde_json alone: {floor_processor:.3} s; ratio {:.2}",
-            floor_processor / processor_seconds.max(f64::EPSILON)
-        )
-    }
-}
-
 /// Lines per second.
 #[expect(clippy::cast_precision_loss, reason = "a rate is rounded")]
 fn rate(lines: u64, seconds: f64) -> f64 {
     lines as f64 / seconds.max(f64::EPSILON)
 }
 
-impl Report {
-    /// Judges what was counted. Of a log that was not read to its end, more entries than expected say what they always
-    /// say, and too few say nothing.
-    pub(crate) fn new(log: String, expect: u64, counts: Counts, read: Read) -> Self {
-        let Read { passed_over, torn_tail, interrupted } = read;
-        let Counts { lines, entries, listed, events: distinct, histogram, first, worst, fewer, missing } = counts;
-        let number_of = |wanted: &dyn Fn(u64) -> bool| -> u64 {
-            histogram.iter().filter(|(entries, _)| wanted(**entries)).map(|(_, events)| events).sum()
-        };
-        let has_list = listed > 0;
-        let zero = histogram.get(&0).copied().unwrap_or(0);
-        let events = Events {
-            distinct,
-            as_expected: number_of(&|entries| entries == expect && entries > 0),
-            more: number_of(&|entries| entries > expect),
-            fewer: number_of(&|entries| 0 < entries && entries < expect),
-            missing: has_list.then_some(zero),
-            unlisted: has_list.then_some(distinct - (listed - zero)),
-        };
-        let pattern = Pattern::of(&histogram, expect);
-        let verdict = match pattern {
-            _ if interrupted => {
-                if events.more > 0 {
-                    Verdict::Violated
-                } else {
-                    Verdict::Inconclusive
-                }
-            }
-            _ if zero > 0 => Verdict::Violated,
-            Pattern::Empty => Verdict::Inconclusive,
-            Pattern::Expected if passed_over.given_up > 0 => Verdict::Inconclusive,
-            Pattern::Expected => Verdict::Holds,
-            Pattern::Constant | Pattern::Varying | Pattern::Single => Verdict::Violated,
-        };
-        Self {
-            verdict,
-            log,
-            expect,
-            lines,
-            entries,
-            passed_over,
-            torn_tail,
-            reading: reading(pattern, expect, &histogram, events, passed_over),
-            events,
-            histogram,
-            pattern,
-            first_offenders: first,
-            worst_offenders: worst,
-            fewer_offenders: if interrupted { Vec::new() } else { fewer },
-            missing: if interrupted { Vec::new() } else { missing },
-            interrupted,
-            speed: Speed::default(),
-        }
-    }
-}
-
-/// What there was beside entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How the logs were read.
+#[derive(Debug)]
 pub(crate) struct Read {
-    pub(crate) passed_over: PassedOver,
+    pub(crate) logs: Vec<Log>,
+    pub(crate) expect: u64,
+    pub(crate) lenient: bool,
     pub(crate) torn_tail: bool,
     pub(crate) interrupted: bool,
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+impl Report {
+    /// Judges what was counted. Where something was not read, more entries than expected say what they always say, and too
+    /// few, or none, say nothing.
+    pub(crate) fn new(ledger: Ledger, read: Read, key: Option<&Key>) -> Self {
+        let Read { logs, expect, lenient, torn_tail, interrupted } = read;
+        let lines = ledger.lines();
+        let Ledger { tally, passed_over, not_understood, unnamed, notes: layout, .. } = ledger;
+        let Counts {
+            entries,
+            listed,
+            distinct,
+            also_as_text,
+            histogram,
+            by_line,
+            repeats,
+            first,
+            worst,
+            fewer,
+            missing,
+        } = tally.finish();
+        let course = Course::of(&by_line);
+        let cut_lines: BTreeSet<u64> = {
+            let (begin, end) = course.cut_off;
+            let cut = by_line[..begin].iter().chain(&by_line[by_line.len() - end..]);
+            cut.filter(|(_, entries)| u64::from(*entries) < expect).map(|(line, _)| *line).collect()
+        };
+        let number_of = |wanted: &dyn Fn(u64) -> bool| -> u64 {
+            histogram.iter().filter(|(entries, _)| wanted(**entries)).map(|(_, events)| events).sum()
+        };
+        let zero = number_of(&|entries| entries == 0);
+        let has_list = listed > 0;
+        let events = Events {
+            distinct,
+            as_expected: number_of(&|entries| entries == expect),
+            more: number_of(&|entries| entries > expect),
+            fewer: number_of(&|entries| 0 < entries && entries < expect) - cut_lines.len() as u64,
+            missing: has_list.then_some(zero),
+            unlisted: has_list.then_some(distinct - (listed - zero)),
+        };
+        let mut not_understood: Vec<_> = not_understood.into_values().collect();
+        not_understood.sort_by_key(|kind| kind.first_line);
+        let unread = doubts_of_reading(&not_understood, &logs, lenient, interrupted);
+        let evidence = Evidence { expect, histogram: &histogram, events, course: &course, repeats: &repeats };
+        let pattern = evidence.pattern();
+        let is_lacking = events.fewer > 0 || zero > 0;
+        let mut doubts = unread;
+        let verdict = if events.more > 0 {
+            Verdict::Violated
+        } else if is_lacking {
+            if doubts.is_empty() { Verdict::Violated } else { Verdict::Inconclusive }
+        } else {
+            if !cut_lines.is_empty() && !lenient {
+                doubts.push(
+                    "events at the edge of the log may be cut off: give the logs before and after it as well".into(),
+                );
+            }
+            if entries == 0 {
+                doubts.push("no entry names an event".into());
+            }
+            if doubts.is_empty() { Verdict::Holds } else { Verdict::Inconclusive }
+        };
+        let mut reading = evidence.reading();
+        if is_lacking && verdict == Verdict::Inconclusive {
+            reading.push_str(" But not all could be read, and what seems to be missing may be there.");
+        }
+        if also_as_text > 0 {
+            let _ = write!(
+                reading,
+                " {also_as_text} of the events are numbers in some entries and the same as text in others; these are \
+                 counted as two."
+            );
+        }
+        let is_unnamed = entries == 0 && passed_over.without_event + passed_over.malformed > 0;
+        let hint = key.zip(unnamed).and_then(|(key, unnamed)| Some((hint(key.first(), &unnamed.text)?, unnamed)));
+        let _ = match hint {
+            Some((hint, _)) if is_unnamed => write!(reading, " No line names an event: check the key; {hint}."),
+            None if is_unnamed => write!(reading, " No line names an event: check the key or the pattern."),
+            Some((hint, unnamed)) if unnamed.has_name => {
+                write!(reading, " Of the entry on line {}, which names no event, {hint}.", unnamed.line)
+            }
+            _ => Ok(()),
+        };
+        let names: Vec<_> = logs.iter().map(|log| log.name.as_str()).collect();
+        Self {
             verdict,
-            log,
+            log: names.join(", "),
+            logs,
             expect,
             lines,
-            entries: entry_count,
-            passed_over: PassedOver { blank, without_event, malformed, given_up },
+            entries,
+            passed_over,
+            not_understood,
+            lenient,
+            layout,
             torn_tail,
-            events: Events { distinct, as_expected, more, fewer, missing: missing_count, unlisted },
-            histogram,
-            pattern: _,
+            events,
+            pattern,
             reading,
-            first_offenders,
-            worst_offenders,
-            fewer_offenders,
+            cut_off: (course.cut_off.0 + course.cut_off.1) as u64,
+            stretches: course.stretches,
+            repeated: repeats,
+            doubts,
+            first_offenders: first,
+            worst_offenders: worst,
+            fewer_offenders: fewer.into_iter().filter(|offender| !cut_lines.contains(&offender.lines[0])).collect(),
             missing,
             interrupted,
-            speed,
-        } = self;
-        writeln!(
-            formatter,
-            "{log}: {lines} lines, {entry_count} entries of {distinct} events, expected of each: {expect}"
-        )?;
-        writeln!(
-            formatter,
-            "passed over: {without_event} without an event, {malformed} not JSON, {blank} blank, {given_up} too long to search"
-        )?;
-        if *interrupted {
-            writeln!(formatter, "interrupted: what follows is about the lines before that")?;
+            speed: Speed::default(),
+            chart: Chart::of(&by_line, lines, usize::try_from(lines).unwrap_or(COLUMNS).min(COLUMNS)),
+            histogram,
         }
-        if *torn_tail {
-            writeln!(formatter, "the last line has no newline: it is torn, or still being written")?;
+    }
+
+    /// Where a line is: its number in the log that it is in, with the log's name where there are several.
+    pub(crate) fn place(&self, line: u64) -> String {
+        match self.logs.iter().rev().find(|log| log.first_line <= line) {
+            Some(log) if self.logs.len() > 1 => format!("{}:{}", log.name, line - log.first_line + 1),
+            _ => line.to_string(),
         }
-        writeln!(formatter, "\n{:>12}  {:>12}", "entries", "events")?;
-        let most = histogram.values().copied().max().unwrap_or(0);
-        for (entries, events) in histogram {
-            writeln!(formatter, "{entries:>12}  {events:>12}  {}", bar(*events, most))?;
-        }
-        write!(formatter, "\nas expected {as_expected}, more {more}, fewer {fewer}")?;
-        match (missing_count, unlisted) {
-            (Some(missing), Some(unlisted)) => writeln!(formatter, ", missing {missing}, not in the list {unlisted}")?,
-            _ => writeln!(formatter, ", missing unknown")?,
-        }
-        for (title, offenders, place) in [
-            ("First with too many entries", first_offenders, "lines"),
-            ("Worst", worst_offenders, "lines"),
-            ("Too few entries", fewer_offenders, "first on line"),
-            ("Missing", missing, "on line of the list"),
-        ] {
-            if offenders.is_empty() || (title == "Worst" && worst_offenders == first_offenders) {
-                continue;
-            }
-            writeln!(formatter, "\n{title}:")?;
-            for Offender { event, entries: number, lines, .. } in offenders {
-                let lines: Vec<_> = lines.iter().map(u64::to_string).collect();
-                let event = event.as_deref().unwrap_or("(not seen again)");
-                writeln!(formatter, "  {event}: {}, {place} {}", entries(*number), lines.join(", "))?;
-            }
-        }
-        writeln!(formatter, "\nReading: {reading}\nVerdict: {verdict}")?;
-        write!(formatter, "{speed}")
+    }
+
+    /// Whether a log could not be read to its end.
+    pub(crate) fn has_failure(&self) -> bool {
+        self.logs.iter().any(|log| log.failure.is_some())
     }
 }
 
-/// A line whose length shows a share of the longest; what is there at all is shown.
-fn bar(part: u64, whole: u64) -> String {
-    const WIDTH: u64 = 40;
-    let length = (u128::from(part) * u128::from(WIDTH)).div_ceil(u128::from(whole.max(1)));
-    "#".repeat(usize::try_from(length).unwrap_or(0))
+/// What was not read, in words.
+fn doubts_of_reading(not_understood: &[NotUnderstood], logs: &[Log], lenient: bool, interrupted: bool) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let count: u64 = not_understood.iter().map(|kind| kind.count).sum();
+    if count > 0 && !lenient {
+        let (lines, verb) = if count == 1 { ("line", "was") } else { ("lines", "were") };
+        doubts.push(format!(
+            "{count} {lines} {verb} not understood: see to what is told of them, or pass over them with --lenient"
+        ));
+    }
+    for log in logs {
+        if let Some(failure) = &log.failure {
+            doubts.push(format!("{} was not read to its end: {failure}", log.name));
+        }
+    }
+    if interrupted {
+        doubts.push("it was interrupted".into());
+    }
+    doubts
 }

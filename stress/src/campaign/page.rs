@@ -265,7 +265,8 @@ fn open(page: &mut String, height: u32) {
     let _ = write!(page, "<div class=scroll><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">");
 }
 
-fn escaped(text: &str) -> String {
+/// Text as it is written in a page.
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
