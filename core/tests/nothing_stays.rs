@@ -6,6 +6,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use single_primary::kernel::Kernel;
 use single_primary::{Cause, Election, Role};
 
 type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
@@ -45,5 +46,24 @@ fn of_two_hundred_that_wait_and_leave() -> Result {
         assert_eq!(held()?, before);
     }
     assert!(matches!(primary.poll()?, Role::Primary { term: 1 }));
+
+    // One whose wait ended as it should, too.
+    let successor = options().join()?;
+    thread::scope(|scope| {
+        let without = held().expect("they can be counted").1;
+        let waiting = scope.spawn(|| successor.wait());
+        // What it waits with is there.
+        assert!((0..24_000).any(|attempt| {
+            primary.kernel().pause(attempt, None);
+            held().expect("they can be counted").1 > without
+        }));
+        primary.leave().expect("nothing keeps it");
+        assert_eq!(waiting.join().expect("no panic"), Ok(2));
+    });
+    let last = options().join()?;
+    successor.leave()?;
+    drop((primary, successor));
+    assert!(matches!(last.poll()?, Role::Primary { term: 3 }));
+    assert_eq!(held()?, before);
     Ok(())
 }

@@ -5,10 +5,11 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fs2::FileExt;
-use single_primary::call::{Call, Failure, Reply, Time};
+use single_primary::call::{Call, Failure, Handle, Mode, Reply, Time};
 use single_primary::kernel::Kernel;
 use single_primary::{Cause, Election, Fold, InstanceId, Kind, Options, Os, Record, Role, StdMutex};
 
@@ -83,6 +84,17 @@ struct Mortal {
     calls_left: AtomicU32,
     /// How much of that call is still done, where it is an append.
     torn_at: Option<usize>,
+    /// What others do just before.
+    meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
+impl Mortal {
+    fn new(options: &Options, calls: u32) -> Self {
+        let os = Os::new(options.paths());
+        Self { os, calls_left: AtomicU32::new(calls), torn_at: None, meanwhile: Mutex::new(None) }
+    }
 }
 
 impl Kernel for Mortal {
@@ -94,6 +106,9 @@ impl Kernel for Mortal {
         self.calls_left.store(left.saturating_sub(1), Ordering::Relaxed);
         if left > 1 {
             return self.os.perform(call);
+        }
+        if let Some(meanwhile) = self.meanwhile.lock().expect("no panic").take() {
+            meanwhile();
         }
         if let (1, Call::Append { handle, bytes }, Some(torn_at)) = (left, call, self.torn_at) {
             self.os.perform(&Call::Append { handle: *handle, bytes: bytes[..torn_at].into() });
@@ -126,8 +141,8 @@ impl Kernel for Mortal {
 /// Whether the instance comes to be primary before it dies.
 fn is_primary_by(directory: &Path, id: &str, calls: u32, torn_at: Option<usize>) -> bool {
     let options = options(directory, id);
-    let os = Os::new(options.paths());
-    options.start_on(Mortal { os, calls_left: AtomicU32::new(calls), torn_at }).is_ok_and(|one| one.is_primary())
+    let mortal = Mortal { torn_at, ..Mortal::new(&options, calls) };
+    options.start_on(mortal).is_ok_and(|one| one.is_primary())
 }
 
 #[test]
@@ -155,6 +170,117 @@ fn over_a_death_at_any_call_of_a_beginning() -> Result {
         }
         assert!(calls > 20, "there was a beginning: {calls}");
     }
+    Ok(())
+}
+
+/// Lets a primary die without a word in the journal, and returns its term.
+fn primary_dies(directory: &Path, id: &str) -> u64 {
+    let options = options(directory, id);
+    let mortal = Mortal::new(&options, u32::MAX);
+    let election = options.start_on(mortal).expect("nothing keeps it");
+    let Role::Primary { term } = election.role() else { panic!("{election:?} is alone") };
+    election.kernel().calls_left.store(0, Ordering::Relaxed);
+    term
+}
+
+/// Whoever found the lock taken by one who begins the journal anew goes on when that one dies, whatever it had done.
+#[test]
+fn over_a_death_at_any_call_of_a_beginning_for_which_another_waits() -> Result {
+    for calls in 1..60 {
+        let directory = tempfile::tempdir()?;
+        let last = primary_dies(directory.path(), "r");
+        let first = options(directory.path(), "a");
+        let mortal = Mortal::new(&first, calls);
+        let second = Arc::new(Mutex::new(None));
+        let (joins, into) = (options(directory.path(), "b"), second.clone());
+        *mortal.meanwhile.lock().expect("no panic") = Some(Box::new(move || {
+            *into.lock().expect("no panic") = Some(joins.start());
+        }));
+        drop(first.start_on(mortal));
+        let Some(second) = second.lock().expect("no panic").take() else { return Ok(()) };
+        let second = second.unwrap_or_else(|error| panic!("after {calls} calls: {error}"));
+        let role = second.decided().unwrap_or_else(|error| panic!("after {calls} calls: {error}"));
+        let Role::Primary { term } = role else { panic!("{role:?} after {calls} calls, where nobody else lives") };
+        assert!(term > last, "term {term} after {last}, {calls} calls");
+    }
+    panic!("the first never comes to its end")
+}
+
+/// A kernel under which others do something before the first call of a kind.
+struct Interrupted {
+    os: Os,
+    at: fn(&Call) -> bool,
+    meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+impl Kernel for Interrupted {
+    type Mutex<T: Send + 'static> = StdMutex<T>;
+    type Word = AtomicU64;
+
+    fn perform(&self, call: &Call) -> Reply {
+        if (self.at)(call)
+            && let Some(meanwhile) = self.meanwhile.lock().expect("no panic").take()
+        {
+            meanwhile();
+        }
+        self.os.perform(call)
+    }
+
+    fn now(&self) -> Time {
+        self.os.now()
+    }
+
+    fn pause(&self, attempt: u32, until: Option<Time>) {
+        self.os.pause(attempt, until);
+    }
+
+    fn await_vacancy(&self, seat: &InstanceId, look: impl FnMut() -> bool) {
+        self.os.await_vacancy(seat, look);
+    }
+
+    fn end_waits(&self) {
+        self.os.end_waits();
+    }
+
+    fn is_original(&self) -> bool {
+        self.os.is_original()
+    }
+}
+
+#[test]
+fn whoever_has_opened_a_journal_that_was_replaced_starts_over() -> Result {
+    let directory = tempfile::tempdir()?;
+    let last = primary_dies(directory.path(), "r");
+    let second = options(directory.path(), "b");
+    let first = Arc::new(Mutex::new(None));
+    let (joins, into) = (options(directory.path(), "a"), first.clone());
+    let meanwhile: Meanwhile = Box::new(move || *into.lock().expect("no panic") = Some(joins.join()));
+    let at = |call: &Call| matches!(call, Call::Lock(Handle::JOURNAL, Mode::Exclusive));
+    let kernel = Interrupted { os: Os::new(second.paths()), at, meanwhile: Mutex::new(Some(meanwhile)) };
+    let second = second.start_on(kernel)?;
+    let first = first.lock().expect("no panic").take().expect("it was let in")?;
+    assert_eq!(first.role(), Role::Primary { term: last + 1 });
+    assert_eq!(second.decided()?, Role::Secondary { term: last + 1, primary: first.id().clone() });
+    assert_eq!(journal(directory.path()).candidates().count(), 2, "both are in one journal");
+    Ok(())
+}
+
+#[test]
+fn nobody_joins_while_the_seats_of_the_dead_are_removed() -> Result {
+    let directory = tempfile::tempdir()?;
+    let last = primary_dies(directory.path(), "r");
+    let first = options(directory.path(), "a");
+    let second = Arc::new(Mutex::new(None));
+    let (joins, into) = (options(directory.path(), "b"), second.clone());
+    let meanwhile: Meanwhile = Box::new(move || *into.lock().expect("no panic") = Some(joins.start()));
+    let at = |call: &Call| matches!(call, Call::List);
+    let kernel = Interrupted { os: Os::new(first.paths()), at, meanwhile: Mutex::new(Some(meanwhile)) };
+    let first = first.start_on(kernel)?;
+    let second = second.lock().expect("no panic").take().expect("it was let in")?;
+    assert_eq!(second.role(), Role::Undecided, "it waits");
+    assert_eq!(first.decided()?, Role::Primary { term: last + 1 });
+    assert_eq!(second.decided()?, Role::Secondary { term: last + 1, primary: first.id().clone() });
+    assert_eq!(files(directory.path()), ["a.seat", "b.seat", "journal"]);
     Ok(())
 }
 

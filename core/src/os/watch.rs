@@ -62,13 +62,11 @@ mod linux {
         /// A watch on a seat from here on; none where the kernel gives none or the waits are ended.
         pub(in crate::os) fn begin(&self, seat: &InstanceId, path: &Path) -> Option<Watch> {
             let mut watch = self.take().ok()??;
-            match watch.aim(seat, path) {
-                Ok(()) => Some(watch),
-                Err(_) => {
-                    self.end(watch);
-                    None
-                }
+            if watch.aim(seat, path).is_ok() {
+                return Some(watch);
             }
+            self.end(watch);
+            None
         }
 
         /// Keeps a watch for the next wait.
@@ -110,7 +108,7 @@ mod linux {
     impl Watch {
         /// Watches this seat and no other.
         fn aim(&mut self, seat: &InstanceId, path: &Path) -> io::Result<()> {
-            if !self.watched.as_ref().is_some_and(|(watched, _)| watched == seat) {
+            if self.watched.as_ref().is_none_or(|(watched, _)| watched != seat) {
                 if let Some((_, number)) = self.watched.take() {
                     // Where the seat was removed, the watch on it has gone with it.
                     let _ = inotify::remove_watch(&self.inotify, number);

@@ -210,5 +210,5 @@ fn holds<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8, mo
     let own = Description { instance: slot, handle: Handle::JOURNAL };
     model
         .holders_behind(state, slot, Handle::JOURNAL)
-        .is_some_and(|journal| journal.locks().any(|(holder, mode)| holder == own && modes.contains(&mode)))
+        .is_some_and(|journal| journal.locks().any(|(holder, held)| holder == own && modes.contains(&held)))
 }
