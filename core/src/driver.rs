@@ -53,28 +53,29 @@ impl<K: Kernel> Driver<K> {
         self.machine.with(run)
     }
 
-    /// Goes on as far as that needs no waiting.
+    /// Goes on as far as that needs no waiting and no more than a bounded look at the log.
     pub(crate) fn advance(&self) -> Result<(Role, Wait), Fault> {
         self.machine.with(|machine| {
-            let wait = self.drive(machine)?;
+            let wait = self.drive(machine, LogWork::BOUNDED)?;
             Ok((machine.role().clone(), wait))
         })
     }
 
-    /// Wakes the machine and carries calls out until it waits.
-    pub(crate) fn drive(&self, machine: &mut Machine) -> Result<Wait, Fault> {
-        let now = self.kernel.now();
-        machine.wake(now);
-        self.drive_from(machine, now)
+    /// Whether there is more to do about the log that need not wait.
+    pub(crate) fn has_log_work(&self) -> bool {
+        self.machine.with(|machine| machine.is_at_log() && matches!(machine.next(), Step::Call(_)))
     }
 
-    /// Carries calls out until the machine waits.
-    pub(crate) fn drive_from(&self, machine: &mut Machine, now: Time) -> Result<Wait, Fault> {
-        let end = self.carry_out(machine, now);
-        if let Some(fault) = machine.take_log_fault() {
-            return Err(fault);
-        }
-        match (end, machine.role()) {
+    /// Wakes the machine and carries calls out until it waits, or has done that much about the log.
+    pub(crate) fn drive(&self, machine: &mut Machine, bound: LogWork) -> Result<Wait, Fault> {
+        let now = self.kernel.now();
+        machine.wake(now);
+        self.drive_from(machine, now, bound)
+    }
+
+    /// Carries calls out until the machine waits, or has done that much about the log.
+    pub(crate) fn drive_from(&self, machine: &mut Machine, now: Time, bound: LogWork) -> Result<Wait, Fault> {
+        match (self.carry_out(machine, now, bound), machine.role()) {
             (Some(_), _) if let Some(fault) = machine.setback() => Err(fault.clone()),
             (Some(wait), _) => Ok(wait),
             (None, Role::Failed(fault)) => Err(fault.clone()),
@@ -82,13 +83,19 @@ impl<K: Kernel> Driver<K> {
         }
     }
 
-    /// What the machine waits for in the end, if it has not ended.
-    fn carry_out(&self, machine: &mut Machine, mut now: Time) -> Option<Wait> {
+    /// What the machine waits for in the end, if it has not ended: for nothing, where it has more to do about the log.
+    fn carry_out(&self, machine: &mut Machine, mut now: Time, LogWork(mut left): LogWork) -> Option<Wait> {
         loop {
             // Before the next call, not after it: who is no longer primary must not be taken for it while it gives up its seat.
             self.role.store(word(machine.role()));
             match machine.next() {
-                Step::Call(call) => now = self.step(machine, &call, now),
+                Step::Call(call) => {
+                    if machine.is_at_log() {
+                        let Some(rest) = left.checked_sub(LogWork::of(&call)) else { return Some(Wait::Nothing) };
+                        left = rest;
+                    }
+                    now = self.step(machine, &call, now);
+                }
                 Step::Wait(wait) => return Some(wait),
                 Step::Ended => {
                     self.kernel.end_waits();
@@ -113,6 +120,23 @@ impl<K: Kernel> Driver<K> {
             let fold = machine.fold();
             fold.candidates().find(|id| fold.primary() != Some(id)).as_ref() == Some(&machine.setup().id)
         })
+    }
+}
+
+/// How much is done about the log at once, in calls; a read counts for several.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogWork(u32);
+
+impl LogWork {
+    /// 1 MiB is read, or 64 entries of three calls each are written.
+    pub(crate) const BOUNDED: Self = Self(16 * Self::READ);
+    /// All that there is to do.
+    pub(crate) const ALL: Self = Self(u32::MAX);
+
+    const READ: u32 = 12;
+
+    fn of(call: &Call) -> u32 {
+        if matches!(call, Call::Read { .. }) { Self::READ } else { 1 }
     }
 }
 

@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::call::Name;
-use crate::driver::Driver;
+use crate::driver::{Driver, LogWork};
 use crate::entry;
 use crate::error::{Cause, Error, Fault};
 use crate::event_ids::EventId;
 use crate::fold::Fold;
 use crate::id::InstanceId;
 use crate::kernel::Kernel;
+use crate::machine::Machine;
 use crate::options::Options;
 use crate::os::{Os, Paths};
 use crate::role::{Role, Setup};
@@ -61,9 +62,13 @@ impl<K: Kernel> Election<K> {
     /// Goes on with the election as far as that needs no waiting, and tells the role. To be called every few milliseconds
     /// until there is a verdict, and from then on as often as a dead primary is to be noticed.
     ///
+    /// Of realtime.log, one call reads at most 1 MiB or writes at most 64 entries; what is left is done by the calls that
+    /// follow.
+    ///
     /// # Errors
     /// Whatever ended this instance; see [`Cause`]. It is not primary. Once it is registered, a call that fails, as on a full disk,
-    /// does not end it: [`Election::role`] says so, and the next poll tries again.
+    /// does not end it: [`Election::role`] says so, and the next poll tries again. A failure of realtime.log is none of
+    /// these: see [`Election::log_error`].
     pub fn poll(&self) -> Result<Role, Error> {
         self.check_process("poll")?;
         self.advance().map(|(role, _)| role)
@@ -90,7 +95,8 @@ impl<K: Kernel> Election<K> {
     ///
     /// It is the calling thread that waits, and then takes over. On Linux the kernel wakes it when the primary's seat is closed;
     /// where that is not to be had (elsewhere, or with more instances waiting than the user may have inotify instances), it looks
-    /// every 5 ms at the latest.
+    /// every 5 ms at the latest. What was pending is written, or has met an error ([`Election::log_error`]), before the wait
+    /// has ended.
     ///
     /// # Errors
     /// Whatever ended this instance; [`Cause::Left`] where another thread left. What does not end it, as a full disk at the
@@ -100,6 +106,7 @@ impl<K: Kernel> Election<K> {
         loop {
             self.check_process("wait")?;
             match self.decided() {
+                Ok(Role::Primary { .. }) if self.driver.has_log_work() => {}
                 Ok(Role::Primary { term }) => return Ok(term),
                 Ok(Role::Secondary { primary, .. }) => {
                     setbacks = 0;
@@ -118,11 +125,15 @@ impl<K: Kernel> Election<K> {
     /// Has exactly one entry for the event in realtime.log: at once where this instance is primary, else it is kept until
     /// it is, or until it is found in the log. All instances must be given the same events under the same IDs.
     ///
+    /// It does as much as [`Election::poll`] at a time: where more than that is pending at a new primary, the event may be
+    /// [`Recorded::Pending`] until further calls have come to it.
+    ///
     /// `event` is 1 to 256 bytes of text, `payload` one JSON value without line breaks, of at most 1 MiB.
     ///
     /// # Errors
-    /// [`Cause::Event`] and [`Cause::PendingFull`] refuse the event. An I/O error of the log is told, and the event stays
-    /// pending: the next call that goes on with the election tries again. Else as [`Election::poll`].
+    /// [`Cause::Event`] and [`Cause::PendingFull`] refuse the event. Where this instance is primary and the log keeps the
+    /// event from being written, that is told, and the event stays pending: the next call that goes on with the election
+    /// tries again. Else as [`Election::poll`].
     pub fn record(&self, event: &str, payload: &str) -> Result<Recorded, Error> {
         if !self.kernel().is_original() {
             return Err(self.error(Fault { name: Name::Directory, call: "record", cause: Cause::Forked }));
@@ -134,20 +145,37 @@ impl<K: Kernel> Election<K> {
             // Asked first though it matters last: what is known is far away in memory, and the payload is checked meanwhile.
             let is_new = machine.logbook().is_new(&id);
             entry::check_payload(payload).map_err(|why| refuse(Cause::Event(why)))?;
-            if machine.logbook().pending_count() >= self.pending_max {
-                return Err(refuse(Cause::PendingFull));
+            let is_full = |machine: &Machine| machine.logbook().pending_count() >= self.pending_max;
+            if is_new && is_full(machine) {
+                machine.look_for_pending();
+                self.go_on(machine)?;
+                if is_full(machine) {
+                    return Err(refuse(Cause::PendingFull));
+                }
             }
             if is_new {
                 machine.deliver_new(id, payload);
             }
-            if matches!(machine.role(), Role::Primary { .. }) {
-                // A primary waits for nothing that the time could end, and a look at the clock costs as much as a call.
-                self.driver.drive_from(machine, machine.now()).map_err(|fault| self.error(fault))?;
-            } else {
-                self.driver.drive(machine).map_err(|fault| self.error(fault))?;
+            self.go_on(machine)?;
+            if !machine.logbook().is_pending(event) {
+                return Ok(Recorded::Written);
             }
-            Ok(if machine.logbook().is_pending(event) { Recorded::Pending } else { Recorded::Written })
+            match machine.logbook().fault() {
+                Some(fault) if matches!(machine.role(), Role::Primary { .. }) => Err(self.error(fault.clone())),
+                _ => Ok(Recorded::Pending),
+            }
         })
+    }
+
+    fn go_on(&self, machine: &mut Machine) -> Result<(), Error> {
+        let gone_on = if matches!(machine.role(), Role::Primary { .. }) {
+            // A primary waits for nothing that the time could end, and a look at the clock costs as much as a call.
+            machine.try_log_again();
+            self.driver.drive_from(machine, machine.now(), LogWork::BOUNDED)
+        } else {
+            self.driver.drive(machine, LogWork::BOUNDED)
+        };
+        gone_on.map(drop).map_err(|fault| self.error(fault))
     }
 
     /// Leaves: stops being primary, says so in the journal, gives up the seat. Leaving twice does nothing more.
@@ -159,9 +187,15 @@ impl<K: Kernel> Election<K> {
         self.check_process("leave")?;
         let finished = self.driver.with(|machine| {
             let is_primary = matches!(machine.role(), Role::Primary { .. });
-            let finished = if is_primary { self.driver.drive(machine).map(drop) } else { Ok(()) };
+            let finished = if is_primary {
+                let driven = self.driver.drive(machine, LogWork::ALL).map(drop);
+                let unwritten = machine.logbook().fault().filter(|_| machine.logbook().pending_count() > 0);
+                driven.and(unwritten.map_or(Ok(()), |fault| Err(fault.clone())))
+            } else {
+                Ok(())
+            };
             machine.leave();
-            finished.and(match self.driver.drive(machine) {
+            finished.and(match self.driver.drive(machine, LogWork::ALL) {
                 Err(Fault { cause: Cause::Left, .. }) => Ok(()),
                 left => left.map(drop),
             })
@@ -195,6 +229,15 @@ impl<K: Kernel> Election<K> {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.of_original("pending").map_or(0, |()| self.driver.with(|machine| machine.logbook().pending_count()))
+    }
+
+    /// What went wrong with realtime.log last, as long as it lasts: what keeps entries from being written or found, or a
+    /// full log from being rotated. It is tried again by every call that goes on with the election, and is over as soon as
+    /// its cause is.
+    #[must_use]
+    pub fn log_error(&self) -> Option<Error> {
+        self.of_original("log_error").ok()?;
+        self.driver.with(|machine| machine.logbook().fault().cloned()).map(|fault| self.error(fault))
     }
 
     /// The election directory.

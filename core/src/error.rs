@@ -105,8 +105,9 @@ pub enum Cause {
     /// The seat of the primary is gone, so that nobody can tell whether it lives.
     #[error("the primary's seat is missing")]
     SeatMissing,
-    /// The journal has no name any more: others may be electing over another one.
-    #[error("the journal was removed")]
+    /// The journal's path leads to it no more, because it or the election directory was moved, removed or replaced: others
+    /// may be electing over another one.
+    #[error("the journal, or its directory, was moved, removed or replaced")]
     JournalRemoved,
     /// Another process forked this one's memory: the instance stays with the process that joined.
     #[error("this process is a forked copy of the one that joined")]

@@ -67,6 +67,7 @@ mod entry;
 mod json;
 mod logbook;
 mod pending;
+mod scanner;
 
 pub mod call;
 mod file_system;

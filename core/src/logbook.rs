@@ -1,21 +1,44 @@
 //! realtime.log: one entry per event, over every change of primary.
 //!
-//! Every instance keeps the events that it receives; the primary writes those that are not in the log yet. A new primary
-//! first reads what its predecessors wrote and repairs a tail that one of them tore. Only a primary writes, and none is
-//! primary before its predecessor's seat is empty, so that what it reads is final.
+//! Every instance keeps the events that it receives; the primary writes those that are not in the log yet. Only a primary
+//! writes, and none is primary before its predecessor's seat is empty, so that what a new primary reads is final.
+//!
+//! Why each event has one entry, in whatever way somebody dies or the disk fills up:
+//! - Before each entry it is looked whether the journal's path and the log's still lead to the files that are known. Where
+//!   the log is as it was left, what is known of it is all there is in it. Where it has grown, the rest is read first; where
+//!   it is another file, shorter, or gone, all logs are read anew before anything is written.
+//! - A new primary reads every numbered log, then the current one. Whoever renames the current one meanwhile is noticed: it
+//!   is another file then, or a shorter one, than the one that was seen before the others were listed.
+//! - A rotation is one rename, to a number above all others, that replaces nothing: an entry is at every moment in a file
+//!   that the path or a number names.
+//! - Nothing is cut off or overwritten. A line that its writer did not finish is finished by whoever has its event; one
+//!   that nobody can finish gets a newline, and is none of ours.
+//! - An entry that was written counts for certain once the next look finds the log grown by it and by nothing else. Until
+//!   then its event is kept, to be written again if the log that it went to is nowhere to be found, or if somebody else's
+//!   unfinished line came in between.
+//! - With [`LogOptions::durable`] an entry counts once fdatasync(2) has succeeded after it. Where that fails, its event
+//!   stays, and the next attempt reads what is there: an entry that is found is synced, not written again; one that has
+//!   gone with its page is written anew. A later success proves only what the kernel still holds: what a file system kept
+//!   in memory and no longer takes for unwritten is on the disk once something next to it is written. So the failure is
+//!   told, and a program that must know stops there.
+//!
+//! A failure keeps nobody from being elected: it is told, and the next call that goes on with the election tries again.
+
+mod options;
+mod rotation;
+mod steps;
 
 use std::sync::Arc;
 
-use crate::call::{Access, Call, FileKind, Handle, Name, Reply};
-use crate::entry::{Scanner, TornTail};
-use crate::error::{Cause, Fault};
+use crate::call::{Call, Identity};
+use crate::error::Fault;
 use crate::event_ids::{EventId, EventIds};
 use crate::id::InstanceId;
+use crate::logbook::rotation::Rotated;
+use crate::logbook::steps::Phase;
 use crate::pending::{Pending, PendingEvent};
-use crate::refusal::admit;
 
-/// How much of the log is read at once, in bytes.
-const READ_BYTES: usize = 64 * 1024;
+pub use crate::logbook::options::LogOptions;
 
 /// Something that happened and is to have exactly one entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,31 +49,15 @@ pub struct Event {
     pub payload: Arc<str>,
 }
 
-/// What is done with realtime.log.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LogOptions {
-    /// From this size on, in bytes, the log is renamed and a new one begun.
-    pub rotate_bytes: u64,
-    /// How many logs are kept beside the current one; at least one, which is looked through for entries as well.
-    pub rotate_keep: u8,
-    /// Whether every entry is followed by fdatasync(2), to survive a power loss.
-    pub durable: bool,
-    /// A secondary with at least so many pending events looks for them in the log, to forget those that are there.
-    pub trim_pending: usize,
-}
-
-impl Default for LogOptions {
-    fn default() -> Self {
-        Self { rotate_bytes: 16 << 20, rotate_keep: 3, durable: false, trim_pending: 256 }
-    }
-}
-
-/// In whose name entries are written.
+/// What the instance is that looks into the log.
 #[derive(Debug)]
-pub(crate) struct Writer<'a> {
+pub(crate) struct Member<'a> {
     pub(crate) id: &'a InstanceId,
-    pub(crate) term: u64,
-    /// How much of the journal has been read: it cannot have become shorter.
+    /// Of which term it is primary, and so writes.
+    pub(crate) writes: Option<u64>,
+    /// Which file it has open as the journal.
+    pub(crate) journal: Option<Identity>,
+    /// How much of the journal it has read: it cannot have become shorter.
     pub(crate) journal_bytes: u64,
 }
 
@@ -59,45 +66,52 @@ pub(crate) struct Writer<'a> {
 pub struct Logbook {
     options: LogOptions,
     pending: Pending,
+    /// What has an entry in the current log, and in the one before it, as far as these were read.
     known: EventIds,
     known_before: EventIds,
+    /// What is pending and has an entry in the log that is being read.
+    found: EventIds,
     phase: Phase,
-    size: u64,
-    trim_at: usize,
+    current: Option<Current>,
+    rotated: Rotated,
+    /// The event whose entry was written since the last look.
+    written: Option<PendingEvent>,
+    trim_pending: usize,
+    trim_bytes: u64,
     fault: Option<Fault>,
+    /// What went wrong that keeps no entry from being written.
+    blemish: Option<Fault>,
+    /// Whether something went wrong since the caller last went on with the election.
+    rests: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Phase {
-    Closed,
-    ReadPrevious(Scanner),
-    ClosePrevious,
-    OpenCurrent,
-    InspectCurrent,
-    ReadCurrent(Scanner),
-    Repair(TornTail),
-    Ready,
-    Write { line: Arc<[u8]>, written: usize },
-    Sync,
-    TakeBack,
-    CloseAfterFault,
-    CloseToRotate,
-    Rotate(u32),
-    Reopen,
-    CloseAfterTrim,
+/// What is known of the current log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Current {
+    identity: Identity,
+    /// Up to where it has been read; a line starts there.
+    read_to: u64,
+    /// How large it is if nobody but this instance has written to it since.
+    size: u64,
 }
 
 impl Logbook {
     pub(crate) fn new(options: LogOptions) -> Self {
         Self {
-            trim_at: options.trim_pending.max(1),
+            trim_pending: options.trim_pending.max(1),
+            trim_bytes: options.trim_bytes.max(1),
             options,
             pending: Pending::default(),
             known: EventIds::default(),
             known_before: EventIds::default(),
+            found: EventIds::default(),
             phase: Phase::Closed,
-            size: 0,
+            current: None,
+            rotated: Rotated::default(),
+            written: None,
             fault: None,
+            blemish: None,
+            rests: false,
         }
     }
 
@@ -113,6 +127,12 @@ impl Logbook {
         self.pending.len() > 0 && self.pending.contains(&EventId::of(id))
     }
 
+    /// What went wrong with the log last, while it lasts.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
     /// Whether the event neither waits for its entry nor is known to have it.
     pub(crate) fn is_new(&self, id: &EventId<&str>) -> bool {
         !self.known.contains(id) && !self.known_before.contains(id) && !self.pending.contains(id)
@@ -123,197 +143,38 @@ impl Logbook {
         self.pending.push(PendingEvent::new(id, payload, term, instance));
     }
 
-    pub(crate) fn take_fault(&mut self) -> Option<Fault> {
-        self.fault.take()
+    /// Has what went wrong tried again.
+    pub(crate) fn try_again(&mut self) {
+        self.rests = false;
     }
 
-    /// What is to be done about the log, if anything; without a writer, only looking.
-    pub(crate) fn next(&self, writer: Option<&Writer<'_>>) -> Option<Call> {
-        Some(match &self.phase {
-            Phase::Closed | Phase::Ready => {
-                let wanted = if writer.is_some() { 1 } else { self.trim_at };
-                if self.pending.len() < wanted || self.fault.is_some() {
-                    return None;
-                }
-                if self.phase == Phase::Ready {
-                    Call::Inspect(Handle::JOURNAL)
-                } else {
-                    open(Name::Log(1), Access::Read)
-                }
-            }
-            Phase::ReadPrevious(scanner) | Phase::ReadCurrent(scanner) => {
-                Call::Read { handle: Handle::LOG, offset: scanner.offset(), length: READ_BYTES }
-            }
-            Phase::ClosePrevious | Phase::CloseAfterTrim | Phase::CloseToRotate | Phase::CloseAfterFault => {
-                Call::Close(Handle::LOG)
-            }
-            Phase::OpenCurrent => open(Name::Log(0), if writer.is_some() { Access::Append } else { Access::Read }),
-            Phase::InspectCurrent => Call::Inspect(Handle::LOG),
-            Phase::Repair(TornTail::Ours { start }) => Call::Truncate { handle: Handle::LOG, size: *start },
-            Phase::Repair(TornTail::Foreign) => Call::Append { handle: Handle::LOG, bytes: b"\n".as_slice().into() },
-            Phase::Write { line, written: 0 } => Call::Append { handle: Handle::LOG, bytes: line.clone() },
-            Phase::Write { line, written } => Call::Append { handle: Handle::LOG, bytes: line[*written..].into() },
-            Phase::Sync => Call::Sync(Handle::LOG),
-            Phase::TakeBack => Call::Truncate { handle: Handle::LOG, size: self.size },
-            Phase::Rotate(from) => Call::Rename(Name::Log(*from), Name::Log(from + 1)),
-            Phase::Reopen => open(Name::Log(0), Access::Append),
-        })
+    /// Has the pending events looked for, however few there are.
+    pub(crate) fn look_for_pending(&mut self) {
+        self.trim_pending = 1;
     }
 
-    /// Takes a reply. An error is one that ends the instance; a fault of the log alone is kept for the caller.
-    pub(crate) fn reply(&mut self, writer: Option<&Writer<'_>>, reply: Reply) -> Result<(), Fault> {
-        let phase = std::mem::replace(&mut self.phase, Phase::Closed);
-        self.phase = match (phase, reply) {
-            (Phase::Closed, Reply::Done) => {
-                self.known.clear();
-                Phase::ReadPrevious(Scanner::default())
-            }
-            (Phase::Closed, Reply::Missing) => {
-                self.known.clear();
-                Phase::OpenCurrent
-            }
-            (Phase::ReadPrevious(mut scanner), Reply::Bytes(bytes)) => {
-                scanner.read(&bytes, &mut self.known);
-                if bytes.len() == READ_BYTES { Phase::ReadPrevious(scanner) } else { Phase::ClosePrevious }
-            }
-            (Phase::ClosePrevious, _) => Phase::OpenCurrent,
-            (Phase::OpenCurrent, Reply::Done) => {
-                self.known_before = std::mem::take(&mut self.known);
-                Phase::InspectCurrent
-            }
-            // A secondary that looks for its events before there is a log: none of them is in it.
-            (Phase::OpenCurrent, Reply::Missing) => self.looked(writer),
-            (Phase::InspectCurrent, Reply::Status(status)) => match admit(&Name::Log(0), FileKind::Regular, &status) {
-                Ok(()) => Phase::ReadCurrent(Scanner::default()),
-                Err(fault) => self.failed(fault),
-            },
-            (Phase::ReadCurrent(mut scanner), Reply::Bytes(bytes)) => {
-                scanner.read(&bytes, &mut self.known);
-                if bytes.len() == READ_BYTES {
-                    Phase::ReadCurrent(scanner)
-                } else {
-                    self.size = scanner.offset();
-                    match scanner.torn_tail() {
-                        Some(torn) if writer.is_some() => Phase::Repair(torn),
-                        _ => self.looked(writer),
-                    }
-                }
-            }
-            (Phase::Repair(TornTail::Ours { start }), Reply::Done) => {
-                self.size = start;
-                self.looked(writer)
-            }
-            (Phase::Repair(TornTail::Foreign), Reply::Wrote(1)) => {
-                self.size += 1;
-                self.looked(writer)
-            }
-            (Phase::CloseAfterTrim | Phase::CloseAfterFault, _) => Phase::Closed,
-
-            (Phase::Ready, Reply::Status(journal)) => {
-                let cause = if journal.links == 0 {
-                    Cause::JournalRemoved
-                } else if writer.is_some_and(|writer| journal.size < writer.journal_bytes) {
-                    Cause::Lost
-                } else {
-                    self.phase = self.write(writer);
-                    return Ok(());
-                };
-                return Err(Fault { name: Name::Journal, call: "fstat", cause });
-            }
-            (Phase::Write { line, written }, Reply::Wrote(more)) if more > 0 => {
-                let written = written + more;
-                if written < line.len() {
-                    Phase::Write { line, written }
-                } else {
-                    self.size += written as u64;
-                    if self.options.durable { Phase::Sync } else { self.wrote() }
-                }
-            }
-            (Phase::Write { written, .. }, reply) => {
-                self.fault = Some(unexpected(Name::Log(0), "write", &reply));
-                if written > 0 { Phase::TakeBack } else { Phase::Ready }
-            }
-            (Phase::TakeBack, Reply::Done) => Phase::Ready,
-            (Phase::Sync, Reply::Done) => self.wrote(),
-            // Whether the entry survives a power loss is unknown, that it is in the log is not.
-            (Phase::Sync, reply) => {
-                self.fault = Some(unexpected(Name::Log(0), "fdatasync", &reply));
-                self.wrote()
-            }
-
-            (Phase::CloseToRotate, _) => Phase::Rotate(u32::from(self.options.rotate_keep.max(1)) - 1),
-            (Phase::Rotate(0), Reply::Done | Reply::Missing) => {
-                self.known_before = std::mem::take(&mut self.known);
-                Phase::Reopen
-            }
-            (Phase::Rotate(from), Reply::Done | Reply::Missing) => Phase::Rotate(from - 1),
-            (Phase::Reopen, Reply::Done) => {
-                self.size = 0;
-                Phase::Ready
-            }
-            (
-                Phase::ReadPrevious(_)
-                | Phase::ReadCurrent(_)
-                | Phase::Repair(_)
-                | Phase::TakeBack
-                | Phase::InspectCurrent,
-                reply,
-            ) => self.failed(unexpected(Name::Log(0), "read or repair", &reply)),
-            (Phase::Rotate(from), reply) => {
-                self.fault = Some(unexpected(Name::Log(from), "rename", &reply));
-                Phase::Closed
-            }
-            (Phase::Closed, reply) => {
-                self.fault = Some(unexpected(Name::Log(1), "open", &reply));
-                Phase::Closed
-            }
-            (Phase::OpenCurrent | Phase::Reopen, reply) => {
-                self.fault = Some(unexpected(Name::Log(0), "open", &reply));
-                Phase::Closed
-            }
-            (Phase::Ready, reply) => return Err(unexpected(Name::Journal, "fstat", &reply)),
-        };
-        Ok(())
+    /// From here on this instance writes: what it has read so far may not have been final.
+    pub(crate) fn begin_writing(&mut self) {
+        self.current = None;
+        self.found.clear();
+        self.fault = None;
+        self.try_again();
+        if self.phase != Phase::Closed {
+            self.phase = Phase::Close;
+        }
     }
 
-    /// The log has been read to its end.
-    fn looked(&mut self, writer: Option<&Writer<'_>>) -> Phase {
-        let (known, known_before) = (&self.known, &self.known_before);
-        self.pending.retain(|id| !known.contains(&id.as_ref()) && !known_before.contains(&id.as_ref()));
-        if writer.is_some() {
-            Phase::Ready
+    /// What is to be done about the log, if anything.
+    pub(crate) fn next(&self, member: &Member<'_>) -> Option<Call> {
+        let is_idle = matches!(self.phase, Phase::Closed | Phase::Open);
+        (!is_idle || !self.rests && self.has_work(member)).then(|| self.call(member))
+    }
+
+    fn has_work(&self, member: &Member<'_>) -> bool {
+        if member.writes.is_some() {
+            self.pending.len() > 0
         } else {
-            // The next look waits until it pays: until there is as much to forget as there is to read or is left over.
-            self.trim_at = self.options.trim_pending.max(self.known.len() / 4).max(2 * self.pending.len()).max(1);
-            Phase::CloseAfterTrim
+            self.pending.len() >= self.trim_pending || self.pending.bytes() >= self.trim_bytes
         }
     }
-
-    fn write(&self, writer: Option<&Writer<'_>>) -> Phase {
-        match (self.pending.front(), writer) {
-            (Some(event), Some(writer)) => Phase::Write { line: event.line(writer.term, writer.id), written: 0 },
-            _ => Phase::Ready,
-        }
-    }
-
-    /// The entry of the first pending event is in the log.
-    fn wrote(&mut self) -> Phase {
-        if let Some(event) = self.pending.pop() {
-            self.known.insert_new(&event.id().as_ref());
-        }
-        if self.size >= self.options.rotate_bytes { Phase::CloseToRotate } else { Phase::Ready }
-    }
-
-    fn failed(&mut self, fault: Fault) -> Phase {
-        self.fault = Some(fault);
-        Phase::CloseAfterFault
-    }
-}
-
-fn open(name: Name, access: Access) -> Call {
-    Call::Open { handle: Handle::LOG, name, access }
-}
-
-fn unexpected(name: Name, call: &'static str, reply: &Reply) -> Fault {
-    Fault { name, call, cause: Cause::of(reply) }
 }

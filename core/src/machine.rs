@@ -26,7 +26,7 @@ use crate::event_ids::EventId;
 use crate::fold::Fold;
 use crate::id::InstanceId;
 use crate::leftover::{self, Leftover};
-use crate::logbook::{Event, Logbook, Writer};
+use crate::logbook::{Event, Logbook, Member};
 use crate::record::{Kind, Origin, RECORD_BYTES, Record};
 use crate::refusal::{self, admit, fault};
 use crate::role::{Role, Setup};
@@ -42,6 +42,8 @@ pub struct Machine {
     phase: Phase,
     role: Role,
     fold: Fold,
+    /// The file that it has open as the journal and holds the lock of.
+    journal: Option<Identity>,
     read_to: u64,
     registered_at: Option<Time>,
     logbook: Logbook,
@@ -152,6 +154,7 @@ impl Machine {
             phase: Phase::OpenDirectory { made: false },
             role: Role::Undecided,
             fold: Fold::default(),
+            journal: None,
             read_to: 0,
             registered_at: None,
             logbook,
@@ -204,9 +207,19 @@ impl Machine {
         }
     }
 
-    /// Tells what kept realtime.log from being written, once; the events stay pending.
-    pub fn take_log_fault(&mut self) -> Option<Fault> {
-        self.logbook.take_fault()
+    /// Has what went wrong with realtime.log tried again, as [`Machine::wake`] does.
+    pub fn try_log_again(&mut self) {
+        self.logbook.try_again();
+    }
+
+    /// Has the events that are pending looked for in realtime.log, however few there are.
+    pub(crate) fn look_for_pending(&mut self) {
+        self.logbook.look_for_pending();
+    }
+
+    /// Whether what it wants next is a call about realtime.log.
+    pub(crate) fn is_at_log(&self) -> bool {
+        matches!(self.phase, Phase::Settled)
     }
 
     /// What keeps it from going on, where it registered and a call failed since: a full disk, say. It goes on as soon as that is
@@ -236,14 +249,14 @@ impl Machine {
     /// Ends a wait: looks again at what was waited for.
     pub fn wake(&mut self, now: Time) {
         self.now = now;
+        self.logbook.try_again();
         match &self.phase {
             Phase::AwaitDirectory => self.phase = Phase::LockDirectory,
             Phase::AwaitCleaning(journal) => self.phase = Phase::LockShared(*journal),
             Phase::AwaitRegistrations(_) | Phase::AwaitRetry(_) => self.phase = Phase::ReadJournal,
             Phase::Settled => {
-                if let Role::Secondary { primary, .. } = &self.role
-                    && self.logbook.next(None).is_none()
-                {
+                // Before the log: whatever state that is in, somebody takes over.
+                if let Role::Secondary { primary, .. } = &self.role {
                     self.phase = Phase::ProbeRival(primary.clone());
                 }
             }
@@ -290,7 +303,7 @@ impl Machine {
             Phase::ProbeRival(_) => Call::Lock(Handle::RIVAL, Mode::Shared),
             Phase::CloseRival => Call::Close(Handle::RIVAL),
             Phase::Settled => {
-                match (&self.role, self.logbook.next(writer(&self.role, &self.setup, self.read_to).as_ref())) {
+                match (&self.role, self.logbook.next(&member(&self.role, &self.setup, self.journal, self.read_to))) {
                     (_, Some(call)) => call,
                     (Role::Secondary { primary, .. }, None) => return Step::Wait(Wait::Vacancy(primary.clone())),
                     (_, None) => return Step::Wait(Wait::Nothing),
@@ -306,8 +319,8 @@ impl Machine {
     pub fn reply(&mut self, reply: Reply, now: Time) {
         self.now = now;
         let advanced = if matches!(self.phase, Phase::Settled) {
-            let writer = writer(&self.role, &self.setup, self.read_to);
-            self.logbook.reply(writer.as_ref(), reply)
+            let member = member(&self.role, &self.setup, self.journal, self.read_to);
+            self.logbook.reply(&member, reply)
         } else {
             let phase = std::mem::replace(&mut self.phase, Phase::Ended);
             self.advance(phase, reply).map(|next| self.phase = next)
@@ -386,7 +399,10 @@ impl Machine {
             // Where the lock was exclusive it is given up first, and may be lost to another who begins the journal anew.
             (Phase::LockShared(journal), Reply::Done) => Phase::CompareJournal(journal),
             (Phase::LockShared(journal), Reply::Busy) => Phase::AwaitCleaning(journal),
-            (Phase::CompareJournal(journal), Reply::Status(status)) if status.identity == journal => Phase::OpenSeat,
+            (Phase::CompareJournal(journal), Reply::Status(status)) if status.identity == journal => {
+                self.journal = Some(journal);
+                Phase::OpenSeat
+            }
             (Phase::CompareLeftover(_) | Phase::CompareJournal(_), Reply::Status(_) | Reply::Missing) => {
                 Phase::StartOver
             }
@@ -476,6 +492,7 @@ impl Machine {
             None => self.close_or_await(registered_at),
             Some(primary) if primary == id => {
                 self.role = Role::Primary { term: self.fold.term() };
+                self.logbook.begin_writing();
                 Phase::Settled
             }
             Some(primary) => Phase::OpenRival(primary.clone()),
@@ -539,11 +556,9 @@ impl Machine {
 }
 
 /// Whoever is primary writes to realtime.log.
-fn writer<'a>(role: &Role, setup: &'a Setup, journal_bytes: u64) -> Option<Writer<'a>> {
-    match *role {
-        Role::Primary { term } => Some(Writer { id: &setup.id, term, journal_bytes }),
-        _ => None,
-    }
+fn member<'a>(role: &Role, setup: &'a Setup, journal: Option<Identity>, journal_bytes: u64) -> Member<'a> {
+    let writes = if let Role::Primary { term } = *role { Some(term) } else { None };
+    Member { id: &setup.id, writes, journal, journal_bytes }
 }
 
 fn open(handle: Handle, name: Name, access: Access) -> Call {

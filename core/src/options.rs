@@ -1,6 +1,6 @@
 //! How one instance joins an election.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::call::Name;
@@ -82,13 +82,16 @@ impl Options {
         self
     }
 
-    /// From this size on, in bytes, realtime.log is renamed to realtime.log.1 and begun anew (16 MiB unless told
-    /// otherwise); `keep` old ones are kept (3). An event that arrives again is recognised in the current log and in the
-    /// one before it.
+    /// From this size on, in bytes, realtime.log is renamed before the next entry, and a new one begun (16 MiB unless told
+    /// otherwise). The new name is realtime.log with the number after the highest that there is: realtime.log.1,
+    /// realtime.log.2 and so on, of which the last is the latest. Of those that begin with an entry of ours, the latest `keep`
+    /// are kept (3, at least one).
+    ///
+    /// An event that arrives again is recognised in the current log and in the one before it; one that is kept by an
+    /// instance, in all that there are.
     #[must_use]
     pub fn rotate(mut self, bytes: u64, keep: u8) -> Self {
-        self.log.rotate_bytes = bytes.max(1);
-        self.log.rotate_keep = keep.max(1);
+        self.log = LogOptions { rotate_keep: keep.max(1), ..self.log }.rotated_at(bytes);
         self
     }
 
@@ -129,11 +132,14 @@ impl Options {
         self.start_in(paths, kernel)
     }
 
-    /// Where the files of this election lie.
+    /// Where the files of this election lie: by absolute paths, so that a working directory that changes changes nothing.
+    /// Relative ones remain where the working directory is gone; nobody joins by them.
     #[must_use]
     pub fn paths(&self) -> Paths {
-        let log = self.log_path.clone().unwrap_or_else(|| self.directory.join(Name::Log(0).file_name()));
-        Paths { directory: self.directory.clone(), log }
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let directory = absolute(&self.directory);
+        let log = self.log_path.as_deref().map_or_else(|| directory.join(Name::Log(0).file_name()), absolute);
+        Paths { directory, log }
     }
 
     /// [`Options::start`] on another kernel than the operating system, such as a recording or a simulated one.
@@ -146,11 +152,14 @@ impl Options {
     }
 
     fn start_in<K: Kernel>(self, paths: Paths, kernel: K) -> Result<Election<K>, Error> {
-        let Self { directory, id, window, expect, allow_any_file_system, log_path: _, log, pending_max } = self;
+        let Self { directory: _, id, window, expect, allow_any_file_system, log_path: _, log, pending_max } = self;
+        if let Some(relative) = [&paths.directory, &paths.log].into_iter().find(|path| !path.is_absolute()) {
+            return Err(Error::new(relative.clone(), "getcwd", Cause::NoDirectory));
+        }
         let id = match id {
             Some(id) => id,
             None => InstanceId::generate()
-                .map_err(|error| Error::new(directory, "getrandom", Cause::of(&reply_of(&error))))?,
+                .map_err(|error| Error::new(paths.directory.clone(), "getrandom", Cause::of(&reply_of(&error))))?,
         };
         Election::begin(Setup { id, window, expect, allow_any_file_system, log }, kernel, paths, pending_max)
     }

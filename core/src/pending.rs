@@ -19,6 +19,8 @@ pub(crate) struct Pending {
     events: VecDeque<PendingEvent>,
     /// The IDs of all of them; empty where none was needed since the last time that there were no events.
     index: Index,
+    /// How long their lines are together.
+    bytes: u64,
 }
 
 /// An event that waits for its entry. It is kept as the line that it becomes if the election stays in the term in which it
@@ -53,6 +55,28 @@ impl PendingEvent {
     pub(crate) fn id(&self) -> &EventId {
         &self.id
     }
+
+    /// What is lacking of the event's line behind a torn one, if that can be the beginning of it: of the line in that term,
+    /// or else of one that names what the torn line names.
+    fn rest(&self, torn: &TornLine<'_>, term: u64, instance: &InstanceId) -> Option<Arc<[u8]>> {
+        // The beginning is the same in every term. Escaped, an ID is no shorter.
+        let told = torn.text.len().min(entry::START.len() + self.id.text().len());
+        if torn.text[..told] != self.line[..told] {
+            return None;
+        }
+        let rest = |line: Arc<[u8]>| line.strip_prefix(torn.text).filter(|rest| !rest.is_empty()).map(Arc::from);
+        rest(self.line(term, instance)).or_else(|| {
+            let (term, instance) = (torn.term.unwrap_or(term), torn.primary.as_ref().unwrap_or(instance));
+            rest(entry::encode(self.id.text(), self.payload(), term, instance))
+        })
+    }
+}
+
+/// A line without its end, and what it names.
+struct TornLine<'text> {
+    text: &'text [u8],
+    term: Option<u64>,
+    primary: Option<InstanceId>,
 }
 
 /// In whatever term an event came: its line is made for the term in which it is written.
@@ -76,6 +100,11 @@ impl Pending {
         self.events.len()
     }
 
+    /// How many bytes their entries take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(crate) fn front(&self) -> Option<&PendingEvent> {
         self.events.front()
     }
@@ -86,18 +115,41 @@ impl Pending {
 
     /// Puts an event that is not here behind all others.
     pub(crate) fn push(&mut self, event: PendingEvent) {
+        self.admit(&event);
+        self.events.push_back(event);
+    }
+
+    /// Puts an event that is not here before all others.
+    pub(crate) fn push_front(&mut self, event: PendingEvent) {
+        self.admit(&event);
+        self.events.push_front(event);
+    }
+
+    /// Puts the first event before all others that a torn line can be the beginning of, and returns what its entry lacks.
+    pub(crate) fn complete(&mut self, torn: &[u8], term: u64, instance: &InstanceId) -> Option<Arc<[u8]>> {
+        let (torn_term, primary) = entry::attribution(torn);
+        let torn = TornLine { text: torn, term: torn_term, primary };
+        let found = |(at, event): (usize, &PendingEvent)| Some((at, event.rest(&torn, term, instance)?));
+        let (at, rest) = self.events.iter().enumerate().find_map(found)?;
+        let event = self.events.remove(at)?;
+        self.events.push_front(event);
+        Some(rest)
+    }
+
+    fn admit(&mut self, event: &PendingEvent) {
+        self.bytes += event.line.len() as u64;
         if !self.index.is_empty() {
             self.index.insert_new(event.id.clone());
         } else if self.events.len() == UNINDEXED_MAX {
-            for event in self.events.iter().chain([&event]) {
+            for event in self.events.iter().chain([event]) {
                 self.index.insert_new(event.id.clone());
             }
         }
-        self.events.push_back(event);
     }
 
     pub(crate) fn pop(&mut self) -> Option<PendingEvent> {
         let event = self.events.pop_front()?;
+        self.bytes -= event.line.len() as u64;
         if !self.index.is_empty() {
             self.index.remove(&event.id.as_ref());
         }
@@ -105,11 +157,14 @@ impl Pending {
     }
 
     pub(crate) fn retain(&mut self, keep: impl Fn(&EventId) -> bool) {
-        let Self { events, index } = self;
+        let Self { events, index, bytes } = self;
         events.retain(|event| {
             let is_kept = keep(event.id());
-            if !is_kept && !index.is_empty() {
-                index.remove(&event.id.as_ref());
+            if !is_kept {
+                *bytes -= event.line.len() as u64;
+                if !index.is_empty() {
+                    index.remove(&event.id.as_ref());
+                }
             }
             is_kept
         });
@@ -141,7 +196,7 @@ impl Index {
     }
 }
 
-/// The index follows from the events.
+/// The rest follows from the events.
 impl PartialEq for Pending {
     fn eq(&self, other: &Self) -> bool {
         self.events == other.events
@@ -178,6 +233,47 @@ mod tests {
         assert_ne!(kept, event(8, 1));
     }
 
+    #[test]
+    fn a_torn_line_is_completed_as_it_was_begun() {
+        let [own, other] = ["own", "other"].map(|id| InstanceId::new(id).expect("a valid ID"));
+        let check = |id: &str, payload: &str, torn_term, torn_by: &InstanceId| {
+            let line = entry::encode(id, payload.as_bytes(), torn_term, torn_by);
+            for end in 1..line.len() {
+                let mut pending = Pending::default();
+                for (id, payload) in [("0 before", "1"), (id, payload), ("9 behind", "{}")] {
+                    pending.push(PendingEvent::new(EventId::of(id), payload, 3, &own));
+                }
+                let rest = pending.complete(&line[..end], 7, &own).expect("it is pending");
+                let whole = [&line[..end], &rest].concat();
+                let completed = entry::event_of(&whole).expect("it is an entry");
+                let front = pending.front().expect("it is pending until it is written");
+                assert_eq!((pending.len(), front.id().text()), (3, completed.as_str()), "{end}");
+                // Until its ID has begun, it may be any of them.
+                if end > entry::START.len() {
+                    assert_eq!(completed, id, "{end}");
+                    assert!(whole.ends_with(format!("\"payload\":{payload}}}\n").as_bytes()), "{end}");
+                }
+            }
+            assert_eq!(Pending::default().complete(&line[..20], 7, &own), None);
+        };
+        check("e1", "{\"a\":1}", 12, &other);
+        check("e \"1\"\u{1f}", "[\"\\n\"]", 7, &own);
+        check("e1", "1", 70, &own);
+
+        let mut pending = Pending::default();
+        pending.push(PendingEvent::new(EventId::of("e1"), "12", 3, &own));
+        for torn in [
+            "{\"event\":\"e2",
+            "{\"event\":\"e1\",\"term\":3,\"primary\":\"own\",\"payload\":2",
+            "{\"event\":\"e1\",\"term\":3,\"primary\":\"own\",\"payload\":123",
+            "{\"event\":\"e1\",\"term\":x",
+            "{\"e1\":",
+            "someone else's",
+        ] {
+            assert_eq!(pending.complete(torn.as_bytes(), 3, &own), None, "{torn}");
+        }
+    }
+
     proptest! {
         #[test]
         fn is_a_list_in_which_each_event_is_once(steps in prop::collection::vec((0..8_u8, 0..24_u8), 0..200)) {
@@ -190,12 +286,17 @@ mod tests {
                         list.retain(|kept| !kept.to_string().ends_with(&number.to_string()));
                     }
                     _ if list.contains(&number) => {}
+                    2 => {
+                        pending.push_front(event(number, 1));
+                        list.insert(0, number);
+                    }
                     _ => {
                         pending.push(event(number, 1));
                         list.push(number);
                     }
                 }
                 prop_assert_eq!(pending.len(), list.len());
+                prop_assert_eq!(pending.bytes(), pending.events.iter().map(|event| event.line.len() as u64).sum::<u64>());
                 prop_assert_eq!(pending.front().cloned(), list.first().map(|&number| event(number, 1)));
                 for number in 0..24 {
                     prop_assert_eq!(pending.contains(&EventId::of(&format!("e{number}"))), list.contains(&number));

@@ -94,8 +94,6 @@ impl Participant for Machine {
     }
 
     fn wake(&mut self, now: Time) {
-        // The caller has been told of it by now, and goes on: so the entry is tried again.
-        drop(self.take_log_fault());
         self.wake(now);
     }
 

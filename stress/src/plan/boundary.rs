@@ -75,8 +75,8 @@ const CANDIDATE: &[(&str, usize)] = &[
     ("flock primary's seat shared", 2),
 ];
 const CLEANER: &[&str] = &["ftruncate journal", "readdir", "unlink old seat"];
-const WRITER: &[&str] = &["open log", "fstat log", "open older log", "read log"];
-const WITH_ENTRY: &[&str] = &["fstat journal", "write log"];
+const WRITER: &[&str] = &["lstat journal by path", "lstat log", "readdir of logs", "open log", "fstat log", "read log"];
+const WITH_ENTRY: &[&str] = &["write log"];
 const SUCCESSOR: &[(&str, usize)] = &[
     ("close primary's seat", 2),
     ("write depose", 2),
@@ -245,10 +245,10 @@ mod tests {
                 assert_eq!(sweep.faults(turn + 2 * expected as u64), sweep.faults(turn));
             }
         };
-        check(4, 1, 3, 2 * (18 + 3 + 1 + 6 + 6 + 4 + 2 + 2));
-        check(4, 4, 3, 2 * (18 + 3 + 1 + 6 + 6 + 4 + 2));
+        check(4, 1, 3, 2 * (18 + 3 + 1 + 6 + 7 + 6 + 1 + 2));
+        check(4, 4, 3, 2 * (18 + 3 + 1 + 6 + 7 + 6 + 2));
         check(4, 1, 0, 2 * (18 + 3 + 1 + 6 + 2));
-        check(2, 1, 3, 2 * (18 + 3 + 1 + 4 + 6 + 4 + 2 + 2));
-        check(1, 1, 3, 2 * (16 + 3 + 6 + 2));
+        check(2, 1, 3, 2 * (18 + 3 + 1 + 4 + 7 + 6 + 1 + 2));
+        check(1, 1, 3, 2 * (16 + 3 + 7 + 2));
     }
 }
