@@ -31,6 +31,7 @@
 //! | ask | [`Election::is_primary`] | never: a memory read |
 //! | stand by | [`Election::wait`] | until primary, or until another thread leaves |
 //! | log an event once | [`Election::record`] | never |
+//! | know what is wrong with the log | [`Election::log_error`] | never |
 //! | depart | [`Election::leave`], or drop | never |
 //!
 //! # How it works

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use single_primary::call::{Call as ElectionCall, Mode, Name};
+use single_primary::call::{Call as ElectionCall, Handle, Mode, Name};
 use single_primary::kernel::Mutex as _;
 
 use crate::call::Call;
@@ -175,6 +175,8 @@ impl Concerns {
                 ElectionCall::Read { .. } | ElectionCall::Append { .. } | ElectionCall::Truncate { .. } => {
                     concerns(false, true, false)
                 }
+                // By the size of the log it is told whether somebody else wrote to it.
+                ElectionCall::Inspect(Handle::LOG) | ElectionCall::Look(Name::Log(_)) => concerns(false, true, true),
                 // They tell the size as well, on which no protocol here acts but to see that the journal did not shrink, which
                 // it cannot under the lock that is held then.
                 ElectionCall::Inspect(_)
@@ -191,8 +193,16 @@ impl Concerns {
 
 impl<'a, E: Engine> View<'a, E> {
     pub(crate) fn new(world: &'a World<E>, instance: u8, call: &Call) -> Self {
-        let names = names_of(call).map(|names| {
-            let mut names: Vec<Arc<str>> = names.map(|name| name.file_name().into()).collect();
+        let logs = || -> Option<Vec<Arc<str>>> {
+            let (Call::Election(ElectionCall::ListLogs), Names::Each { locks, .. }) = (call, &world.names) else {
+                return None;
+            };
+            let current = Name::Log(0).file_name();
+            let is_log = |name: &&Arc<str>| Name::parse_log(name.as_bytes(), current.as_bytes()).is_some();
+            Some(locks.keys().filter(is_log).cloned().collect())
+        };
+        let named = names_of(call).map(|names| names.map(|name| name.file_name().into()).collect());
+        let names = logs().or(named).map(|mut names: Vec<Arc<str>>| {
             // One order for all, so that nobody waits in a circle.
             names.sort_unstable();
             names
