@@ -75,6 +75,8 @@ impl Paths {
 #[derive(Debug)]
 pub struct Os {
     paths: Paths,
+    /// The journal's path, which is looked at before each entry.
+    journal: PathBuf,
     files: StdMutex<[Option<File>; Handle::COUNT]>,
     watches: Watches,
     copy_guard: forkguard::atfork::Guard,
@@ -87,6 +89,7 @@ impl Os {
     #[must_use]
     pub fn new(paths: Paths) -> Self {
         Self {
+            journal: paths.of(&Name::Journal),
             paths,
             files: StdMutex::default(),
             watches: Watches::default(),
@@ -135,6 +138,7 @@ impl Os {
     fn at<R>(&self, name: &Name, run: impl FnOnce(BorrowedFd<'_>, &Path) -> rustix::io::Result<R>) -> io::Result<R> {
         match name {
             Name::Directory => Ok(run(fs::CWD, &self.paths.directory)?),
+            Name::Log(0) => Ok(run(fs::CWD, &self.paths.log)?),
             Name::Log(_) => Ok(run(fs::CWD, &self.paths.of(name))?),
             name => self.with_file(Handle::DIRECTORY, |file| Ok(run(file.as_fd(), Path::new(&name.file_name()))?)),
         }
@@ -160,7 +164,8 @@ impl Os {
                 return Ok(Reply::Status(self.status(&stat)));
             }
             Call::LookByPath(name) => {
-                let stat = fs::lstat(self.paths.of(name))?;
+                let stat =
+                    if *name == Name::Journal { fs::lstat(&self.journal) } else { fs::lstat(self.paths.of(name)) }?;
                 return Ok(Reply::Status(self.status(&stat)));
             }
             Call::Lock(handle, mode) => self.with_file(*handle, |file| match mode {
