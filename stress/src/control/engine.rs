@@ -27,6 +27,7 @@ mod settle;
 mod sockets;
 mod status;
 mod streams;
+mod template;
 mod thread;
 mod tracing;
 mod waiting;
@@ -77,8 +78,19 @@ pub(crate) struct Processes {
 /// What all executions share.
 #[derive(Debug)]
 struct Host {
+    templates: Templates,
     launcher: launcher::Launcher,
     streams: Vec<streams::Streams>,
+}
+
+/// The copies with which executions begin, where they may be kept.
+#[derive(Debug, Default)]
+struct Templates {
+    /// What their random bytes follow from; none before the first execution.
+    seed: Option<u64>,
+    of: Vec<Option<template::Template>>,
+    /// Whether copies ask for one another by process IDs, which children of those that are kept do not bear.
+    are_refused: bool,
 }
 
 impl Processes {
@@ -102,6 +114,11 @@ impl Processes {
         let unordered = setup.unordered.iter().map(|path| canonical(path)).collect::<Result<_, _>>()?;
         let directory = canonical(&setup.directory)?;
         (setup.watched, setup.unordered, setup.directory) = (watched, unordered, directory);
+        for start in &setup.copies {
+            let program = start.words.first().cloned().unwrap_or_default();
+            let failed = Failure::environment(program.display(), "execve", "name a program that can be run");
+            launcher::find(start).map_err(failed)?;
+        }
         let mut only = CpuSet::new();
         only.set(sched_getcpu());
         sched_setaffinity(None, &only).map_err(Failure::environment("this thread", "sched_setaffinity", remedy))?;
@@ -112,7 +129,10 @@ impl Processes {
             .map_err(Failure::environment("the copies' standard streams", "pipe", "allow more descriptors"))?;
         let launcher = launcher::Launcher::start(&setup.copies, &setup.directory, filter, &streams)
             .map_err(Failure::environment("the copies", "clone", remedy))?;
-        Ok(Self { host: Rc::new(RefCell::new(Host { launcher, streams })), setup: Rc::new(setup) })
+        Ok(Self {
+            host: Rc::new(RefCell::new(Host { templates: Templates::default(), launcher, streams })),
+            setup: Rc::new(setup),
+        })
     }
 
     /// What differs from run to run here, for want of namespaces.
@@ -125,12 +145,6 @@ impl System for Processes {
     type Execution = ProcessExecution;
 
     fn start(&mut self, seed: u64) -> Result<ProcessExecution, Stop> {
-        let directory = &self.setup.directory;
-        clear(directory).and_then(|()| (self.setup.prepare)(directory)).map_err(Failure::environment(
-            directory.display(),
-            "unlink",
-            "make it a directory that nobody else uses",
-        ))?;
         ProcessExecution::start(self.host.clone(), self.setup.clone(), seed)
     }
 }

@@ -121,7 +121,14 @@ impl ProcessExecution {
             let Some(address) = sockets::address(made.id, made.arguments[1], made.arguments[2], &here)? else {
                 return Ok(Fate::Waits(Timeout::Never));
             };
-            let is_watched = address.path.as_ref().is_some_and(|path| self.files.are_watched(path));
+            let is_watched = address.path.as_ref().is_none_or(|path| self.files.are_watched(path));
+            if !is_watched && matches!(made.call.kind, Kind::Connect) {
+                // A service of the system.
+                return Ok(Fate::Waits(Timeout::Never));
+            }
+            if !is_watched {
+                self.doubts.insert(format!("{} is a socket that is not watched", address.name));
+            }
             let label = match &address.path {
                 Some(path) => format!("{name}({})", self.files.short(path)),
                 None => format!("{name}({})", address.name.trim_end_matches('\0')),
@@ -142,6 +149,7 @@ impl ProcessExecution {
         if others.is_empty() {
             return Fate::Passes;
         }
+        self.wants_own_ids = true;
         Fate::Steps(About::Copies(others), int(signal), format!("{}({target}, {})", made.call.name, int(signal)))
     }
 

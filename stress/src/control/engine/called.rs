@@ -116,7 +116,16 @@ impl ProcessExecution {
                 Ok(())
             }
             Fate::Steps(about, flags, label) => {
-                let pending = Pending { call, registers, about, flags, label, is_blocked: false, found: [None, None] };
+                let pending = Pending {
+                    call,
+                    registers,
+                    about,
+                    flags,
+                    label,
+                    is_blocked: false,
+                    was_refused: false,
+                    found: [None, None],
+                };
                 thread.state = State::Before(pending);
                 self.leave(id);
                 Ok(())
@@ -296,6 +305,7 @@ impl ProcessExecution {
         {
             let others = self.copies_of(made, process);
             let label = format!("{}({})", made.call.name, path.display());
+            self.wants_own_ids |= !others.is_empty();
             return if others.is_empty() { Fate::Passes } else { Fate::Steps(About::Copies(others), 0, label) };
         }
         let is_opened = matches!(made.call.kind, Kind::Open(..));

@@ -28,8 +28,9 @@ pub(super) struct Clocks {
     objects: HashMap<Object, u64>,
 }
 
+/// The clock of one copy.
 #[derive(Clone, Copy, Debug, Default)]
-struct CopyClock {
+pub(super) struct CopyClock {
     elapsed_ns: u64,
     looks: u32,
 }
@@ -37,6 +38,16 @@ struct CopyClock {
 impl Clocks {
     pub(super) fn new(copies: usize) -> Self {
         Self { copies: vec![CopyClock::default(); copies], objects: HashMap::new() }
+    }
+
+    /// The clock of a copy, to go on from there in another execution.
+    pub(super) fn of(&self, copy: u16) -> CopyClock {
+        self.copies[usize::from(copy)]
+    }
+
+    /// A copy begins with this clock.
+    pub(super) fn begin(&mut self, copy: u16, clock: CopyClock) {
+        self.copies[usize::from(copy)] = clock;
     }
 
     /// A copy looks at the clock.

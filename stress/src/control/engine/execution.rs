@@ -19,12 +19,13 @@ use super::faults;
 use super::files::{Files, Identity};
 use super::pending::{Pending, fifo, within};
 use super::sockets::Sockets;
+use super::template::{Known, Template};
 use super::thread::{For, Process, State, Thread};
 use super::tracing::{self, End, Event, Until};
-use super::{Host, Setup};
+use super::{Host, Setup, Templates};
 
 /// How long it takes at most to end all that runs.
-const END_MAX: Duration = Duration::from_secs(20);
+pub(super) const END_MAX: Duration = Duration::from_secs(20);
 
 /// One run of all copies.
 #[derive(Debug)]
@@ -54,6 +55,10 @@ pub(crate) struct ProcessExecution {
     pub(super) stops: u64,
     pub(super) born: u32,
     pub(super) idle: Idle,
+    /// What was done to it, should that have to be done again.
+    deeds: Vec<Deed>,
+    /// Whether a copy asks for another by its process ID, and begins here with a child of what bears that ID.
+    pub(super) wants_own_ids: bool,
     pub(super) is_ended: bool,
 }
 
@@ -63,6 +68,14 @@ pub(super) struct Outside {
     /// A bit for each copy that has opened it.
     pub(super) opened_by: u64,
     pub(super) is_written: bool,
+}
+
+/// What is done to an execution.
+#[derive(Clone, Debug)]
+enum Deed {
+    Step(Agent, Choice),
+    Give(u16, Vec<u8>),
+    Close(u16),
 }
 
 /// How the one that runs gets on, without a stop.
@@ -80,6 +93,8 @@ pub(super) struct Copy {
     pub(super) first: Option<Pid>,
     pub(super) end: Option<End>,
     pub(super) printed: Vec<u8>,
+    /// How much of it was taken already.
+    taken_bytes: usize,
     pub(super) complaints: Vec<u8>,
     pub(super) printed_bytes: usize,
 }
@@ -122,18 +137,89 @@ impl ProcessExecution {
             stops: 0,
             born: 0,
             idle: Idle::default(),
+            deeds: Vec::new(),
+            wants_own_ids: false,
             is_ended: false,
             setup,
         };
+        let remedy = "make it a directory that nobody else uses";
+        let directory = &execution.setup.directory;
+        let failed = Failure::environment(directory.display(), "unlink", remedy);
+        super::clear(directory).and_then(|()| (execution.setup.prepare)(directory)).map_err(failed)?;
         for streams in &mut execution.host.borrow_mut().streams {
             streams.refresh().map_err(lost("pipe"))?;
         }
         execution.host.borrow_mut().launcher.renumber().map_err(lost("write"))?;
-        for copy in 0..count {
-            let copy = u16::try_from(copy).map_err(|error| lost("clone")(io::Error::other(error)))?;
-            execution.launch(copy)?;
-        }
+        execution.begin()?;
         Ok(execution)
+    }
+
+    /// Starts all copies: from those that are kept, where there are, else afresh.
+    fn begin(&mut self) -> Result<(), Stop> {
+        let copies = 0..u16::try_from(self.copies.len()).map_err(|error| lost("clone")(io::Error::other(error)))?;
+        let are_refused = self.host.borrow().templates.are_refused;
+        if !are_refused && self.host.borrow().templates.seed != Some(self.seed) {
+            let none = copies.clone().map(|_| None).collect();
+            self.host.borrow_mut().templates = Templates { seed: Some(self.seed), of: none, are_refused };
+            for copy in copies.clone() {
+                self.launch(copy)?;
+                let template = self.keep(copy);
+                self.host.borrow_mut().templates.of[usize::from(copy)] = template;
+            }
+            // Who cannot be kept begins afresh, with the ID that it has in each execution.
+            self.end_all().map_err(lost("kill"))?;
+            self.is_ended = false;
+            self.copies.iter_mut().for_each(|copy| *copy = Copy::default());
+            self.clocks = Clocks::new(self.copies.len());
+            self.born = 0;
+            for streams in &mut self.host.borrow_mut().streams {
+                streams.refresh().map_err(lost("pipe"))?;
+            }
+            self.host.borrow_mut().launcher.renumber().map_err(lost("write"))?;
+        }
+        for copy in copies {
+            if !self.begin_from_template(copy)? {
+                self.launch(copy)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a copy that stands before its first visible call for executions to begin with, if it may be kept.
+    fn keep(&mut self, copy: u16) -> Option<Template> {
+        let mut own = self.threads.iter().filter(|(_, thread)| thread.agent.copy == copy);
+        let (Some((id, thread)), None) = (own.next(), own.next()) else { return None };
+        let (id, State::Before(pending)) = (*id, &thread.state) else { return None };
+        let known = Known {
+            random: thread.random,
+            process: Rc::new(self.processes.get(&id)?.clone()),
+            clock: self.clocks.of(copy),
+            threads: self.copies[usize::from(copy)].threads,
+            complaints: self.copies[usize::from(copy)].complaints.clone(),
+        };
+        let registers = pending.registers;
+        let template = Template::keep(id, registers, &self.host.borrow().streams[usize::from(copy)], known)?;
+        self.threads.remove(&id);
+        self.processes.remove(&id);
+        Some(template)
+    }
+
+    /// Begins a copy with a child of the one that is kept; whether there is one.
+    fn begin_from_template(&mut self, copy: u16) -> Result<bool, Stop> {
+        let host = self.host.borrow();
+        let Some(Some(template)) = host.templates.of.get(usize::from(copy)) else { return Ok(false) };
+        let child = template.fork(host.launcher.process()).map_err(lost("clone"))?;
+        let known = template.known.clone();
+        drop(host);
+        let mut thread = Thread::new(Agent { copy, thread: 0 }, child, self.seed);
+        (thread.random, thread.state) = (known.random, State::Ready(0));
+        self.threads.insert(child, thread);
+        self.processes.insert(child, Process::clone(&known.process));
+        self.clocks.begin(copy, known.clock);
+        let of = &mut self.copies[usize::from(copy)];
+        (of.first, of.threads, of.complaints) = (Some(child), known.threads, known.complaints);
+        self.settle()?;
+        Ok(true)
     }
 
     fn launch(&mut self, copy: u16) -> Result<(), Stop> {
@@ -157,21 +243,26 @@ impl ProcessExecution {
         Err(Failure::environment(program.display(), "execve", "name a program that can be run")(error).into())
     }
 
-    /// Writes to a copy's standard input, and waits for rest.
-    pub(crate) fn give(&mut self, copy: u16, bytes: &[u8]) -> Result<(), Stop> {
-        self.host.borrow_mut().streams[usize::from(copy)].give(bytes).map_err(lost("write"))?;
-        self.settle()
+    /// Writes to a copy's standard input, and waits for rest; what the copy has used since.
+    pub(crate) fn give(&mut self, copy: u16, bytes: &[u8]) -> Result<Footprint, Stop> {
+        Ok(self.act(Deed::Give(copy, bytes.to_vec()))?.footprint)
     }
 
-    /// Ends a copy's standard input, and waits for rest.
-    pub(crate) fn close_input(&mut self, copy: u16) -> Result<(), Stop> {
-        self.host.borrow_mut().streams[usize::from(copy)].close();
-        self.settle()
+    /// Ends a copy's standard input, and waits for rest; what the copy has used since.
+    pub(crate) fn close_input(&mut self, copy: u16) -> Result<Footprint, Stop> {
+        Ok(self.act(Deed::Close(copy))?.footprint)
+    }
+
+    /// All that giving a copy its input may use.
+    pub(crate) fn input_footprint(copy: u16) -> Footprint {
+        Footprint::default().with(within(copy), Access::Write).with(Object::Time, Access::Read)
     }
 
     /// What a copy has printed since this was asked last.
     pub(crate) fn take_printed(&mut self, copy: u16) -> Vec<u8> {
-        std::mem::take(&mut self.copies[usize::from(copy)].printed)
+        let copy = &mut self.copies[usize::from(copy)];
+        copy.taken_bytes += copy.printed.len();
+        std::mem::take(&mut copy.printed)
     }
 
     /// What a copy has complained of on standard error since this was asked last.
@@ -344,9 +435,68 @@ impl Execution for ProcessExecution {
     }
 
     fn step(&mut self, agent: Agent, choice: Choice) -> Result<Step, Stop> {
-        let thread = self.find(agent)?;
-        self.used = Footprint::default().with(within(agent.copy), Access::Write);
+        self.act(Deed::Step(agent, choice))
+    }
+
+    fn finish(mut self) -> Result<Remains, Stop> {
+        let ends = self.copies.iter().map(|copy| copy.end).collect();
+        self.end_all().map_err(lost("kill"))?;
+        Ok(Remains { ends, doubts: std::mem::take(&mut self.doubts) })
+    }
+}
+
+impl ProcessExecution {
+    /// Does something to it, and waits for rest.
+    fn act(&mut self, deed: Deed) -> Result<Step, Stop> {
+        let step = self.carry_out(&deed)?;
+        self.deeds.push(deed);
+        if self.wants_own_ids && self.begins_with_children() { self.begin_again() } else { Ok(step) }
+    }
+
+    fn carry_out(&mut self, deed: &Deed) -> Result<Step, Stop> {
+        let (Deed::Step(Agent { copy, .. }, _) | Deed::Give(copy, _) | Deed::Close(copy)) = *deed;
+        self.used = Footprint::default().with(within(copy), Access::Write);
         self.told.clear();
+        match deed {
+            Deed::Step(agent, choice) => return self.take_step(*agent, *choice),
+            Deed::Give(copy, bytes) => {
+                self.host.borrow_mut().streams[usize::from(*copy)].give(bytes).map_err(lost("write"))?;
+            }
+            Deed::Close(copy) => self.host.borrow_mut().streams[usize::from(*copy)].close(),
+        }
+        self.settle()?;
+        Ok(Step { footprint: std::mem::take(&mut self.used), label: String::new() })
+    }
+
+    fn begins_with_children(&self) -> bool {
+        self.host.borrow().templates.of.iter().any(Option::is_some)
+    }
+
+    /// Does all again with copies that bear the process IDs that they know, here and from here on. It comes to the same: only
+    /// these differ.
+    fn begin_again(&mut self) -> Result<Step, Stop> {
+        self.end_all().map_err(lost("kill"))?;
+        {
+            let mut host = self.host.borrow_mut();
+            host.templates.of.clear();
+            host.templates.are_refused = true;
+        }
+        let mut again = Self::start(self.host.clone(), self.setup.clone(), self.seed)?;
+        again.wants_own_ids = true;
+        let mut last = Step::default();
+        for deed in std::mem::take(&mut self.deeds) {
+            last = again.act(deed)?;
+        }
+        for (copy, before) in again.copies.iter_mut().zip(&self.copies) {
+            copy.taken_bytes = before.taken_bytes.min(copy.printed.len());
+            copy.printed.drain(..copy.taken_bytes);
+        }
+        *self = again;
+        Ok(last)
+    }
+
+    fn take_step(&mut self, agent: Agent, choice: Choice) -> Result<Step, Stop> {
+        let thread = self.find(agent)?;
         match choice {
             Choice::Run => self.perform(thread)?,
             Choice::Fire => self.fire(thread)?,
@@ -367,14 +517,6 @@ impl Execution for ProcessExecution {
         Ok(Step { footprint: used, label: std::mem::take(&mut self.told) })
     }
 
-    fn finish(mut self) -> Result<Remains, Stop> {
-        let ends = self.copies.iter().map(|copy| copy.end).collect();
-        self.end_all().map_err(lost("kill"))?;
-        Ok(Remains { ends, doubts: std::mem::take(&mut self.doubts) })
-    }
-}
-
-impl ProcessExecution {
     /// Lets a pending call take place.
     fn perform(&mut self, id: Pid) -> Result<(), Stop> {
         let Some(thread) = self.threads.get_mut(&id) else { return Ok(()) };
@@ -382,9 +524,8 @@ impl ProcessExecution {
             State::Before(mut pending) => {
                 pending.look();
                 self.told.clone_from(&pending.label);
-                if pending.is_blocked {
-                    // It stands behind its failed call and makes it again.
-                    pending.is_blocked = false;
+                if pending.was_refused {
+                    pending.was_refused = false;
                     pending.registers.rewound().store(id).map_err(lost("ptrace"))?;
                     thread.state = State::Within(pending);
                     self.running = Some(id);
@@ -528,7 +669,7 @@ fn thread_copy(threads: &BTreeMap<Pid, Thread>, id: Pid) -> u16 {
     threads.get(&id).map_or(0, |thread| thread.agent.copy)
 }
 
-fn kill(process: Pid) {
+pub(super) fn kill(process: Pid) {
     if let Some(process) = rustix::process::Pid::from_raw(process.as_raw()) {
         // It may have ended already, which is all that is wanted.
         let _ = kill_process(process, Signal::KILL);

@@ -191,7 +191,7 @@ impl Drop for Launcher {
 }
 
 /// The program's path, found as a shell would find it.
-fn find(start: &Start) -> io::Result<PathBuf> {
+pub(super) fn find(start: &Start) -> io::Result<PathBuf> {
     let missing = || io::Error::from_raw_os_error(libc::ENOENT);
     let name = start.words.first().ok_or_else(missing)?;
     if name.as_bytes().contains(&b'/') {

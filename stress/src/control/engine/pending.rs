@@ -26,6 +26,8 @@ pub(super) struct Pending {
     pub(super) label: String,
     /// Whether it is a lock that another was seen to hold.
     pub(super) is_blocked: bool,
+    /// Whether its thread stands behind it, as it was refused the lock, and is to make it again.
+    pub(super) was_refused: bool,
     /// What its paths named right before it.
     pub(super) found: [Option<Identity>; 2],
 }

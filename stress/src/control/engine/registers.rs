@@ -49,6 +49,16 @@ impl Registers {
         self
     }
 
+    /// Before the call: another one in its place.
+    #[must_use]
+    pub(super) fn calling(mut self, number: i64, arguments: [u64; 6]) -> Self {
+        self.0.orig_rax = number.cast_unsigned();
+        for (place, argument) in arguments.into_iter().enumerate() {
+            self = self.with_argument(place, argument);
+        }
+        self
+    }
+
     /// After the call: what it returned, negated errors included.
     pub(super) fn result(self) -> i64 {
         self.0.rax.cast_signed()

@@ -86,7 +86,7 @@ impl ProcessExecution {
             with_arguments(registers, pending.registers).store(id)?;
             if refused.contains(&result) {
                 self.told = format!("{} waits", pending.label);
-                pending.is_blocked = true;
+                (pending.is_blocked, pending.was_refused) = (true, true);
                 pending.registers = with_arguments(registers, pending.registers);
                 self.threads.get_mut(&id).expect("it is known").state = State::Before(pending);
                 self.leave(id);

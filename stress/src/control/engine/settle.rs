@@ -20,7 +20,7 @@ use super::tracing::{self, End, Event, Until};
 const STOPS_MAX: u64 = 2_000_000;
 
 /// Who computes for so long without any call that is followed does nothing else.
-const COMPUTES_MAX: Duration = Duration::from_secs(20);
+const COMPUTES_MAX: Duration = Duration::from_secs(4);
 
 /// More threads at once, and more births in one execution, are taken for forking without end.
 const THREADS_MAX: usize = 512;
@@ -94,6 +94,7 @@ impl ProcessExecution {
             self.threads.iter_mut().all(|(id, thread)| match thread.state {
                 State::Waiting(ref wait) if wait.is_fired => false,
                 State::Waiting(_) => thread.letter(*id) == Some(b'S'),
+                State::Parent => thread.letter(*id) == Some(b'D'),
                 _ => true,
             })
         };
@@ -319,6 +320,7 @@ impl ProcessExecution {
             flags: signal,
             label: format!("killed by {name}"),
             is_blocked: false,
+            was_refused: false,
             found: [None, None],
         };
         if matches!(&pending.about, About::End(None, objects) if objects.is_empty()) {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::explore::execution::{Choice, Execution as _, System as _};
+use crate::explore::execution::{Choice, Execution as _, Fault, System as _, Transition};
 
 use super::*;
 
@@ -59,10 +59,13 @@ fn run(processes: &mut Processes, mut choose: impl FnMut(usize) -> usize) -> Run
             let listens = (0..count).find(|copy| given[usize::from(*copy)] <= 2 && execution.waits_for_input(*copy));
             let Some(copy) = listens else { break };
             let input = &mut given[usize::from(copy)];
-            match inputs.get(*input) {
+            let used = match inputs.get(*input) {
                 Some(bytes) => execution.give(copy, bytes).expect("an input"),
                 None => execution.close_input(copy).expect("the end of input"),
-            }
+            };
+            let may_use = ProcessExecution::input_footprint(copy);
+            let is_said = |object| may_use.uses().iter().any(|(other, _)| other == object);
+            assert!(used.uses().iter().all(|(object, _)| is_said(object)), "{used:?}");
             *input += 1;
             continue;
         }
@@ -151,7 +154,7 @@ fn a_shell_and_its_children_do_the_same_in_every_run_and_a_lock_excludes() {
 fn python_does_the_same_in_every_run_and_is_late_without_waiting() {
     let Some(python) = python() else { return };
     let script = registrant("json-list.py");
-    let runs = repeats(&[&[&python, &script], &[&python, &script]], 3, 3);
+    let runs = repeats(&[&[&python, &script], &[&python, &script]], 8, 2);
     let both = |run: &Run| run.printed.iter().all(|words| words.starts_with("primary"));
     assert!(runs.iter().any(both), "the race is there: {runs:#?}");
 }
@@ -162,4 +165,111 @@ fn node_and_its_threads_do_the_same_in_every_run() {
     let script = registrant("json-list.mjs");
     let runs = repeats(&[&[&node, &script], &[&node, &script]], 2, 3);
     assert!(runs.iter().any(|run| run.printed.iter().any(|words| words.starts_with("primary"))), "{runs:#?}");
+}
+
+/// Runs a shell's commands, which several copies have in common.
+fn shell(base: &Path, scripts: &[&str]) -> Processes {
+    let commands: Vec<_> = scripts.iter().map(|script| ["sh", "-c", script]).collect();
+    let commands: Vec<_> = commands.iter().map(<[&str; 3]>::as_slice).collect();
+    Processes::new(setup(base, &commands)).expect("processes")
+}
+
+/// Lets the first enabled transition happen whose agent and label are so, until there is none any more.
+fn follow(execution: &mut ProcessExecution, schedule: &[(u16, Choice, &str)]) -> Vec<String> {
+    let mut told = Vec::new();
+    for (copy, choice, label) in schedule {
+        let pending = execution.pending().expect("pending");
+        let is_it = |one: &&Transition| {
+            one.is_enabled && one.agent.copy == *copy && one.choice == *choice && one.label.contains(label)
+        };
+        let Some(next) = pending.iter().find(is_it) else {
+            panic!("{copy} {choice:?} {label} is not among {pending:#?} after {told:#?}");
+        };
+        told.push(execution.step(next.agent, next.choice).expect("a step").label);
+    }
+    told
+}
+
+#[test]
+fn who_waits_for_a_lock_goes_on_when_it_is_let_go_and_not_before() {
+    let base = tempfile::tempdir().expect("a directory");
+    let script = "exec 9>>$ELECTION_DIR/lock; flock 9; echo in; echo out";
+    let mut processes = shell(base.path(), &[script, script]);
+    let mut execution = processes.start(1).expect("a start");
+    let run = Choice::Run;
+    follow(&mut execution, &[(0, run, "openat"), (1, run, "openat"), (0, run, "flock")]);
+    let told = follow(&mut execution, &[(1, run, "flock")]);
+    assert_eq!(told, ["flock(election/lock, LOCK_EX) waits"]);
+    let blocked = |execution: &mut ProcessExecution| {
+        let pending = execution.pending().expect("pending");
+        pending.iter().any(|one| one.agent.copy == 1 && one.choice == run && !one.is_enabled && one.may_wait)
+    };
+    assert!(blocked(&mut execution));
+    follow(&mut execution, &[(0, run, "in"), (0, run, "out")]);
+    assert!(blocked(&mut execution), "it is held to the end");
+    let told = follow(&mut execution, &[(0, run, "exit"), (1, run, "flock"), (1, run, "in")]);
+    assert_eq!(told[1], "flock(election/lock, LOCK_EX) = 0");
+}
+
+#[test]
+fn a_copy_that_is_killed_lets_go_of_its_lock_and_does_nothing_more() {
+    let base = tempfile::tempdir().expect("a directory");
+    let script = "exec 9>>$ELECTION_DIR/lock; flock 9; echo in; echo out >$ELECTION_DIR/out";
+    let mut processes = shell(base.path(), &[script, script]);
+    let setup = Rc::get_mut(&mut processes.setup).expect("nobody else has it");
+    setup.faults = Faults { crash: true, error: true, short: true, interrupt: true };
+    let mut execution = processes.start(1).expect("a start");
+    let (run, crash) = (Choice::Run, Choice::Fault(Fault::Crash));
+    follow(&mut execution, &[(0, run, "openat"), (1, run, "openat"), (0, run, "flock"), (1, run, "flock")]);
+    let told = follow(&mut execution, &[(0, run, "in"), (0, crash, "openat"), (1, run, "flock"), (1, run, "in")]);
+    assert_eq!(told[2], "flock(election/lock, LOCK_EX) = 0");
+    assert_eq!(execution.end_of(0), Some(End::Killed(9)));
+    assert!(!base.path().join("ground/election/out").exists());
+    assert!(execution.pending().expect("pending").iter().all(|one| one.agent.copy == 1));
+}
+
+#[test]
+fn calls_fail_and_fall_short_as_they_are_told() {
+    let base = tempfile::tempdir().expect("a directory");
+    let script = "echo 12345678 >$ELECTION_DIR/file || echo failed; read line <$ELECTION_DIR/file; echo $line";
+    let mut processes = shell(base.path(), &[script]);
+    let setup = Rc::get_mut(&mut processes.setup).expect("nobody else has it");
+    setup.faults = Faults { crash: false, error: true, short: true, interrupt: true };
+    let full = Choice::Fault(Fault::Error(nix::libc::ENOSPC));
+    let (run, short) = (Choice::Run, Choice::Fault(Fault::Short));
+    let mut execution = processes.start(1).expect("a start");
+    let told = follow(&mut execution, &[(0, full, "openat"), (0, run, "failed")]);
+    assert!(told[0].ends_with("= ENOSPC"), "{told:?}");
+    drop(execution);
+    let mut execution = processes.start(1).expect("a start");
+    let told = follow(&mut execution, &[(0, run, "openat"), (0, short, "write")]);
+    assert!(told[1].ends_with("= 4"), "{told:?}");
+    drop(execution);
+}
+
+#[test]
+fn what_cannot_be_controlled_is_named_and_nothing_hangs() {
+    let check = |script: &str, expected: &str| {
+        let base = tempfile::tempdir().expect("a directory");
+        let mut processes = shell(base.path(), &[script]);
+        match processes.start(1) {
+            Err(Stop::Uncontrolled(why)) => assert!(why.contains(expected), "{why}"),
+            other => panic!("{script} came to {other:?}"),
+        }
+    };
+    check("while :; do :; done", "computes for");
+    check("f() { f & f; }; f", "without end");
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_named() {
+    let base = tempfile::tempdir().expect("a directory");
+    let missing = Processes::new(setup(base.path(), &[&["no-such-program"]])).expect_err("it is missing");
+    assert!(missing.to_string().starts_with("no-such-program: execve: No such file"), "{missing}");
+    let text = base.path().join("text");
+    fs::write(&text, "no program").expect("a file");
+    fs::set_permissions(&text, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permissions");
+    let mut processes = Processes::new(setup(base.path(), &[&[text.to_str().expect("a path")]])).expect("processes");
+    let Err(Stop::Failed(failure)) = processes.start(1) else { panic!("it cannot be run") };
+    assert!(failure.to_string().contains("Exec format error"), "{failure}");
 }

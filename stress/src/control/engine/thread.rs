@@ -88,7 +88,7 @@ pub(super) enum After {
 }
 
 /// A process of a copy.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Process {
     pub(super) copy: u16,
     /// Whether the copy has begun with it.
