@@ -29,6 +29,7 @@ mod status;
 mod streams;
 mod template;
 mod thread;
+mod ticks;
 mod tracing;
 mod waiting;
 
@@ -80,6 +81,7 @@ pub(crate) struct Processes {
 struct Host {
     templates: Templates,
     launcher: launcher::Launcher,
+    _ticks: ticks::Ticks,
     streams: Vec<streams::Streams>,
 }
 
@@ -127,10 +129,11 @@ impl Processes {
             .map(|_| streams::Streams::new())
             .collect::<io::Result<_>>()
             .map_err(Failure::environment("the copies' standard streams", "pipe", "allow more descriptors"))?;
+        let ticks = ticks::Ticks::start().map_err(Failure::environment("this thread", "timer_create", remedy))?;
         let launcher = launcher::Launcher::start(&setup.copies, &setup.directory, filter, &streams)
             .map_err(Failure::environment("the copies", "clone", remedy))?;
         Ok(Self {
-            host: Rc::new(RefCell::new(Host { templates: Templates::default(), launcher, streams })),
+            host: Rc::new(RefCell::new(Host { templates: Templates::default(), launcher, _ticks: ticks, streams })),
             setup: Rc::new(setup),
         })
     }

@@ -1,7 +1,9 @@
 //! How processes begin, turn into other programs and end.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::unistd::Pid;
@@ -17,6 +19,9 @@ use super::randomness::Stream;
 use super::registers::Registers;
 use super::thread::{Process, State};
 use super::tracing::{self, Until};
+
+/// The bits of a mode with which a program runs as its owner or group.
+const SET_ID: u32 = 0o6000;
 
 impl Process {
     /// That with which a copy begins.
@@ -75,6 +80,9 @@ impl ProcessExecution {
             process.descriptors.run_program(id);
         }
         self.fix(id, agent)?;
+        if fs::metadata(format!("/proc/{id}/exe")).is_ok_and(|status| status.mode() & SET_ID != 0) {
+            self.doubts.insert("a program that is set-uid runs as its caller here".into());
+        }
         tracing::resume(id, Until::Filtered, 0)
     }
 

@@ -125,6 +125,7 @@ impl ProcessExecution {
                     is_blocked: false,
                     was_refused: false,
                     found: [None, None],
+                    found_fifo: false,
                 };
                 thread.state = State::Before(pending);
                 self.leave(id);

@@ -92,6 +92,8 @@ pub(super) struct Copy {
     pub(super) threads: u16,
     pub(super) first: Option<Pid>,
     pub(super) end: Option<End>,
+    /// How often something happened that may have woken one of its threads.
+    pub(super) stirred: u64,
     pub(super) printed: Vec<u8>,
     /// How much of it was taken already.
     taken_bytes: usize,
@@ -226,11 +228,10 @@ impl ProcessExecution {
         self.host.borrow_mut().launcher.launch(copy).map_err(lost("write"))?;
         let begun = Instant::now();
         while self.copies[usize::from(copy)].first.is_none() {
-            self.take_news()?;
+            self.wait_for_news()?;
             if begun.elapsed() > END_MAX {
                 return Err(lost("clone")(io::Error::from(io::ErrorKind::TimedOut)));
             }
-            std::thread::yield_now();
         }
         self.settle()?;
         let first = self.copies[usize::from(copy)].first;
@@ -323,11 +324,10 @@ impl ProcessExecution {
         }
         let begun = Instant::now();
         while self.processes.values().any(|process| process.copy == copy) {
-            self.take_news()?;
+            self.wait_for_news()?;
             if begun.elapsed() > END_MAX {
                 return Err(lost("kill")(io::Error::from(io::ErrorKind::TimedOut)));
             }
-            std::thread::yield_now();
         }
         Ok(())
     }
@@ -343,11 +343,8 @@ impl ProcessExecution {
                 told = Some(self.born);
                 self.processes.keys().chain(&self.strays).for_each(|process| kill(*process));
             }
-            match tracing::next()? {
-                Some((thread, Event::End(end))) => {
-                    self.bury(thread, end);
-                    continue;
-                }
+            match tracing::wait_for_next()? {
+                Some((thread, Event::End(end))) => self.bury(thread, end),
                 Some((thread, event)) => {
                     if let Event::Birth { child, .. } = event {
                         self.strays.insert(child);
@@ -355,14 +352,10 @@ impl ProcessExecution {
                     }
                     // Those that are killed do not come so far.
                     tracing::resume(thread, Until::Filtered, 0)?;
-                    continue;
                 }
+                None if begun.elapsed() > END_MAX => return Err(io::Error::from(io::ErrorKind::TimedOut)),
                 None => {}
             }
-            if begun.elapsed() > END_MAX {
-                return Err(io::Error::from(io::ErrorKind::TimedOut));
-            }
-            std::thread::yield_now();
         }
         Ok(())
     }
@@ -457,6 +450,7 @@ impl ProcessExecution {
         let (Deed::Step(Agent { copy, .. }, _) | Deed::Give(copy, _) | Deed::Close(copy)) = *deed;
         self.used = Footprint::default().with(within(copy), Access::Write);
         self.told.clear();
+        self.copies.iter_mut().for_each(|copy| copy.stirred += 1);
         match deed {
             Deed::Step(agent, choice) => return self.take_step(*agent, *choice),
             Deed::Give(copy, bytes) => {

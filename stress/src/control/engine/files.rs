@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -104,6 +106,11 @@ impl Files {
         let number = number(name.as_bytes());
         self.known.insert(identity, Known { name, number, modified_ns: now_ns, changed_ns: now_ns, is_unordered });
     }
+}
+
+/// Which file is there under a path, if any.
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    fs::symlink_metadata(path).ok().map(|status| (status.dev(), status.ino()))
 }
 
 /// A path without `.` and `..`, from where relative ones begin.

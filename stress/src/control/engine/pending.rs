@@ -1,5 +1,7 @@
 //! A call that copies can see, before it takes place: what it is about, what it may use and what it has used.
 
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -10,9 +12,8 @@ use crate::explore::execution::{Access, Footprint, Object};
 
 use super::calls::{Call, Kind};
 use super::descriptors::{Description, Target};
-use super::files::{Files, Identity, number};
+use super::files::{Files, Identity, identity, number};
 use super::registers::Registers;
-use super::streams::identity;
 
 /// A call, and where its thread stands with it.
 #[derive(Clone, Debug)]
@@ -28,8 +29,9 @@ pub(super) struct Pending {
     pub(super) is_blocked: bool,
     /// Whether its thread stands behind it, as it was refused the lock, and is to make it again.
     pub(super) was_refused: bool,
-    /// What its paths named right before it.
+    /// What its paths named right before it, and whether the first was a FIFO.
     pub(super) found: [Option<Identity>; 2],
+    pub(super) found_fifo: bool,
 }
 
 /// What a call is about.
@@ -58,7 +60,12 @@ impl Pending {
     /// Looks what the paths name right now.
     pub(super) fn look(&mut self) {
         self.found = match &self.about {
-            About::Path(path, _) | About::Address(_, Some(path)) => [identity(path), None],
+            About::Path(path, _) => {
+                let status = fs::symlink_metadata(path).ok();
+                self.found_fifo = status.as_ref().is_some_and(|status| status.file_type().is_fifo());
+                [status.map(|status| (status.dev(), status.ino())), None]
+            }
+            About::Address(_, Some(path)) => [identity(path), None],
             About::Paths(from, to) => [identity(from), identity(to)],
             _ => [None, None],
         };
@@ -68,10 +75,7 @@ impl Pending {
     pub(super) fn may_wait(&self) -> bool {
         match (&self.about, self.call.kind) {
             (About::Open(open), _) => matches!(open.target, Target::Fifo(_)),
-            (About::Path(path, _), Kind::Open(..)) => {
-                use std::os::unix::fs::FileTypeExt as _;
-                std::fs::metadata(path).is_ok_and(|status| status.file_type().is_fifo())
-            }
+            (About::Path(..), Kind::Open(..)) => self.found_fifo,
             (About::Print(_), _) => true,
             (About::Address(..), Kind::Accept | Kind::Connect | Kind::Exchange) => true,
             (About::Address(..), Kind::ReadSome(..) | Kind::Read(_) | Kind::Write(_) | Kind::WriteSome(..)) => true,

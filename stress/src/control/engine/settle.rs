@@ -30,11 +30,8 @@ const BIRTHS_MAX: u32 = 20_000;
 const LOOKS_RESTLESS: u32 = 300;
 const NAP: Duration = Duration::from_micros(100);
 
-/// How often it is looked up for how long a thread has computed.
-const LOOKS_BETWEEN: u32 = 256;
-
-/// Who is found asleep so many times one after the other sleeps on.
-const ASLEEP_MAX: u32 = 400;
+/// Who is found asleep at so many ticks one after the other sleeps on.
+const ASLEEP_MAX: u32 = 200;
 
 impl ProcessExecution {
     /// Waits for rest.
@@ -42,63 +39,93 @@ impl ProcessExecution {
         self.stops = 0;
         let mut looks = 0_u32;
         loop {
+            // Whoever runs comes to a stop, or is found out at a tick.
+            if self.running.is_some() {
+                if !self.wait_for_news()? {
+                    self.check_progress()?;
+                }
+                looks = 0;
+                continue;
+            }
             if self.take_news()? {
                 looks = 0;
                 continue;
             }
-            let is_underway = self.running.is_some() || self.threads.values().any(Thread::is_underway);
-            if !is_underway && self.waiting_sleep() {
+            if !self.threads.values().any(Thread::is_underway) && self.waiting_sleep() {
                 match self.next_ready() {
-                    Some(id) => {
-                        self.go_on(id)?;
-                        continue;
-                    }
-                    None if self.take_printed_text()? => continue,
+                    Some(id) => self.go_on(id)?,
+                    None if self.take_printed_text()? => {}
                     None => return Ok(()),
                 }
+                continue;
             }
+            // Someone is on the way into a sleep or out of it.
             looks += 1;
-            if looks.is_multiple_of(LOOKS_BETWEEN) {
-                self.check_progress()?;
-            }
             if looks > LOOKS_RESTLESS { std::thread::sleep(NAP) } else { std::thread::yield_now() }
         }
     }
 
     /// Takes all that has happened since; whether anything has.
-    pub(super) fn take_news(&mut self) -> Result<bool, Stop> {
+    fn take_news(&mut self) -> Result<bool, Stop> {
         let mut is_news = false;
         while let Some((thread, event)) = tracing::next().map_err(lost("waitpid"))? {
             is_news = true;
-            self.stops += 1;
-            if self.stops > STOPS_MAX {
-                let what = format!("a copy makes {STOPS_MAX} calls without one that others could see");
-                return Err(Stop::Uncontrolled(what));
-            }
-            match self.take(thread, event) {
-                // It was killed while it was looked at, and its end will be seen.
-                Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => {}
-                taken => taken.map_err(lost("ptrace"))?,
-            }
-            if self.threads.len() > THREADS_MAX || self.born > BIRTHS_MAX {
-                return Err(Stop::Uncontrolled("the copies start processes without end".into()));
-            }
+            self.take_one(thread, event)?;
         }
         Ok(is_news)
+    }
+
+    /// Waits until something happens, or the next tick; whether anything has.
+    pub(super) fn wait_for_news(&mut self) -> Result<bool, Stop> {
+        let news = tracing::wait_for_next().map_err(lost("waitpid"))?;
+        news.map_or(Ok(()), |(thread, event)| self.take_one(thread, event))?;
+        Ok(news.is_some())
+    }
+
+    fn take_one(&mut self, thread: Pid, event: Event) -> Result<(), Stop> {
+        self.stops += 1;
+        if let Some(thread) = self.threads.get(&thread) {
+            self.copies[usize::from(thread.agent.copy)].stirred += 1;
+        }
+        if self.stops > STOPS_MAX {
+            let what = format!("a copy makes {STOPS_MAX} calls without one that others could see");
+            return Err(Stop::Uncontrolled(what));
+        }
+        match self.take(thread, event) {
+            // It was killed while it was looked at, and its end will be seen.
+            Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => {}
+            taken => taken.map_err(lost("ptrace"))?,
+        }
+        if self.threads.len() > THREADS_MAX || self.born > BIRTHS_MAX {
+            return Err(Stop::Uncontrolled("the copies start processes without end".into()));
+        }
+        Ok(())
     }
 
     /// Whether all who may wait do. Looked at twice: one who was seen to sleep may have been woken by another who was then
     /// still awake, but nobody can come out of its call and go back to sleep without a stop between.
     fn waiting_sleep(&mut self) -> bool {
+        let copies = &self.copies;
         let mut sleep = |_| {
-            self.threads.iter_mut().all(|(id, thread)| match thread.state {
-                State::Waiting(ref wait) if wait.is_fired => false,
-                State::Waiting(_) => thread.letter(*id) == Some(b'S'),
-                State::Parent => thread.letter(*id) == Some(b'D'),
-                _ => true,
+            self.threads.iter_mut().all(|(id, thread)| {
+                let stirred = copies[usize::from(thread.agent.copy)].stirred;
+                let letter = match &thread.state {
+                    State::Waiting(wait) if wait.is_fired => return false,
+                    State::Waiting(_) if thread.seen_asleep == Some(stirred) => return true,
+                    State::Waiting(_) => b'S',
+                    State::Parent => b'D',
+                    _ => return true,
+                };
+                thread.letter(*id) == Some(letter)
             })
         };
-        (0..2).all(&mut sleep)
+        if !(0..2).all(&mut sleep) {
+            return false;
+        }
+        for thread in self.threads.values_mut() {
+            thread.seen_asleep = Some(self.copies[usize::from(thread.agent.copy)].stirred);
+        }
+        true
     }
 
     fn next_ready(&self) -> Option<Pid> {
@@ -122,6 +149,7 @@ impl ProcessExecution {
             streams.take(&mut copy.printed, &mut copy.complaints).map_err(lost("read"))?;
             let taken = copy.printed.len() + copy.complaints.len() - before;
             copy.printed_bytes += taken;
+            copy.stirred += u64::from(taken > 0);
             if copy.printed_bytes > PRINTED_BYTES_MAX {
                 let what = format!("a copy prints more than {PRINTED_BYTES_MAX} bytes in one execution");
                 return Err(Stop::Uncontrolled(what));
@@ -149,7 +177,7 @@ impl ProcessExecution {
             return Err(Stop::Uncontrolled(what));
         }
         // Asleep in a call that the filter lets pass; whether that ends, nobody can tell.
-        self.idle.asleep = if thread.letter(id) == Some(b'S') { self.idle.asleep + 1 } else { 0 };
+        self.idle.asleep = if matches!(thread.letter(id), None | Some(b'S')) { self.idle.asleep + 1 } else { 0 };
         if self.idle.asleep < ASLEEP_MAX {
             return Ok(());
         }
@@ -284,6 +312,10 @@ impl ProcessExecution {
             return;
         }
         let Some(process) = self.processes.remove(&thread.process) else { return };
+        if end == End::Killed(nix::libc::SIGSYS) {
+            self.doubts
+                .insert("a copy makes calls as 32-bit programs do, which are not followed, and was killed".into());
+        }
         if process.is_first {
             self.copies[usize::from(process.copy)].end = Some(end);
             self.used.add(Object::Process(process.copy), Access::Write);
@@ -322,6 +354,7 @@ impl ProcessExecution {
             is_blocked: false,
             was_refused: false,
             found: [None, None],
+            found_fifo: false,
         };
         if matches!(&pending.about, About::End(None, objects) if objects.is_empty()) {
             return self.make(id, pending);

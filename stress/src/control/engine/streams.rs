@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::libc;
 use rustix::fs::OFlags;
@@ -77,14 +77,16 @@ impl Streams {
     }
 }
 
+/// Takes what is in a pipe, without the questions that a file would be asked for its length.
 fn drain(pipe: &mut File, into: &mut Vec<u8>) -> io::Result<()> {
-    match pipe.read_to_end(into) {
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-        _ => Ok(()),
+    let mut chunk = [0; 4096];
+    loop {
+        match pipe.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(length) => into.extend_from_slice(&chunk[..length]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-}
-
-/// Whether a file is there, and which.
-pub(super) fn identity(path: &std::path::Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|status| (status.dev(), status.ino()))
 }

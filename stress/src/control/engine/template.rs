@@ -53,7 +53,7 @@ impl Template {
         let (mut child, mut is_stopped, mut is_back) = (None, Vec::new(), false);
         let begun = std::time::Instant::now();
         loop {
-            match tracing::next()? {
+            match tracing::wait_for_next()? {
                 Some((id, Event::Birth { child: born, .. })) if id == self.process => {
                     child = Some(born);
                     tracing::resume(id, Until::CallEnds, 0)?;
@@ -72,7 +72,7 @@ impl Template {
                 None if begun.elapsed() > super::execution::END_MAX => {
                     return Err(io::Error::from(io::ErrorKind::TimedOut));
                 }
-                None => std::thread::yield_now(),
+                None => {}
             }
             if let Some(child) = child.filter(|child| is_back && is_stopped.contains(child)) {
                 self.registers.rewound().store(child)?;

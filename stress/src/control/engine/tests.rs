@@ -273,3 +273,47 @@ fn a_program_that_cannot_be_run_is_named() {
     let Err(Stop::Failed(failure)) = processes.start(1) else { panic!("it cannot be run") };
     assert!(failure.to_string().contains("Exec format error"), "{failure}");
 }
+
+/// Has the test of this name run again in a process of its own; whether this is that process.
+const CHILD: &str = "ENGINE_TEST_DIRECTORY";
+
+#[test]
+fn nothing_is_left_where_who_follows_is_killed() {
+    if let Some(base) = std::env::var_os(CHILD) {
+        let script = "sleep 1000 & trap '' TERM INT HUP; setsid sleep 2000 & echo started >$ELECTION_DIR/it; wait";
+        let mut processes = shell(Path::new(&base), &[script]);
+        let mut execution = processes.start(1).expect("a start");
+        let pids: Vec<_> = execution.processes.keys().map(|process| process.as_raw().to_string()).collect();
+        fs::write(Path::new(&base).join("pids"), pids.join(" ")).expect("a file");
+        follow(&mut execution, &[(0, Choice::Run, "openat")]);
+        std::thread::sleep(std::time::Duration::from_secs(60));
+        return;
+    }
+    let base = tempfile::tempdir().expect("a directory");
+    let test = "nothing_is_left_where_who_follows_is_killed";
+    let own_name = format!("{}::{test}", module_path!().split_once("::").map_or("", |(_, path)| path));
+    let mut child = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", &own_name])
+        .env(CHILD, base.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("this program");
+    let patience = std::time::Duration::from_secs(60);
+    let wait_until = |what: &dyn Fn() -> bool| {
+        let begun = std::time::Instant::now();
+        while !what() {
+            assert!(begun.elapsed() < patience, "it takes too long");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    let pids = || fs::read_to_string(base.path().join("pids")).unwrap_or_default();
+    wait_until(&|| pids().split(' ').count() >= 3 && base.path().join("ground/election/it").exists());
+    child.kill().expect("SIGKILL");
+    child.wait().expect("its end");
+    let is_gone = |pid: &str| {
+        let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        status.rsplit(')').next().is_none_or(|rest| rest.is_empty() || rest.trim_start().starts_with(['Z', 'X']))
+    };
+    wait_until(&|| pids().split(' ').all(is_gone));
+}

@@ -26,6 +26,8 @@ pub(super) struct Thread {
     pub(super) random: Stream,
     /// The call that it waited in last and until when, should that go on after a signal that it does not heed.
     pub(super) waited: Option<(Registers, &'static Call, Option<u64>)>,
+    /// How much its copy had stirred when it was last seen asleep.
+    pub(super) seen_asleep: Option<u64>,
     /// `/proc/PID/stat`, once it was needed.
     status: Option<File>,
 }
@@ -104,7 +106,15 @@ pub(super) struct Process {
 
 impl Thread {
     pub(super) fn new(agent: Agent, process: Pid, seed: u64) -> Self {
-        Self { agent, process, state: State::Born, random: Stream::new(seed, agent), waited: None, status: None }
+        Self {
+            agent,
+            process,
+            state: State::Born,
+            random: Stream::new(seed, agent),
+            waited: None,
+            seen_asleep: None,
+            status: None,
+        }
     }
 
     /// What the kernel says that it does: `R` that it runs, `S` that it sleeps until something happens, `D` that it waits for

@@ -100,8 +100,17 @@ pub(crate) enum End {
 
 /// What has happened since, if anything, to a thread that the calling one follows.
 pub(super) fn next() -> io::Result<Option<(Pid, Event)>> {
+    take(WaitOptions::NOHANG)
+}
+
+/// The same, waiting until something happens, or the next tick.
+pub(super) fn wait_for_next() -> io::Result<Option<(Pid, Event)>> {
+    take(WaitOptions::empty())
+}
+
+fn take(how: WaitOptions) -> io::Result<Option<(Pid, Event)>> {
     let all = WaitOptions::from_bits_retain((libc::__WALL | libc::__WNOTHREAD).cast_unsigned());
-    let (thread, status) = match wait(WaitOptions::NOHANG | all) {
+    let (thread, status) = match wait(how | all) {
         Ok(Some(news)) => news,
         Ok(None) | Err(rustix::io::Errno::INTR | rustix::io::Errno::CHILD) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -141,10 +150,9 @@ pub(super) fn wait_for_end(process: Pid) {
     let begun = std::time::Instant::now();
     // What is not let go of in this time is left to the kernel.
     while begun.elapsed() < std::time::Duration::from_secs(10) {
-        match next() {
+        match wait_for_next() {
             Ok(Some((ended, Event::End(_)))) if ended == process => return,
-            Ok(Some(_)) => {}
-            Ok(None) => std::thread::yield_now(),
+            Ok(_) => {}
             Err(_) => return,
         }
     }
