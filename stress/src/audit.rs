@@ -3,7 +3,7 @@
 //! A log is unpacked (`unpack`), decoded (`encoding`) and read in order (`window`), as JSON (`json_log`, `key`) or as text
 //! (`text_log`). What each line says goes into the `ledger`: entries into the `tally`, and what is not understood by what it
 //! `looks` like. What the numbers mean (`reading`) is told from where they change (`stretches`) and from what is there again
-//! (`repeats`). Memory holds some of the log, 41 to 82 bytes an event (half as much again while the table grows), at most
+//! (`repeats`). Memory holds some of the log, 60 to 120 bytes an event (half as much again while the table grows), at most
 //! 128 MiB of names, and what unpacking asks for.
 
 mod chart;
@@ -34,7 +34,8 @@ mod text_log;
 mod unpack;
 mod window;
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,7 +66,7 @@ use crate::failure::Failure;
 ///
 /// Logs may be compressed (gzip, zstd, xz, bzip2), in UTF-8, UTF-16 or Latin-1, and their JSON one value a line, indented, in
 /// arrays, behind other text or within strings. What is not understood is counted and shown, and nothing is said to hold.
-/// Needs some 60 bytes of memory an event and at most 128 MiB for their names.
+/// Needs some 100 bytes of memory an event and at most 128 MiB for their names.
 #[derive(Clone, Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("finder").required(true), after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -154,11 +155,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let all =
         Taken { lines: report.lines, time: begun.elapsed(), processor: processor_time().saturating_sub(processor) };
     report.speed = Speed::new(all, floor.filter(|_| !report.interrupted));
-    eprint!("{report}");
+    tell(&report);
     let mut is_complete = !report.has_failure();
     if let Err(failure) = export(arguments, &report) {
         // The verdict stands, whoever is to be told of it.
-        eprintln!("error: {failure}");
+        tell(&format_args!("error: {failure}\n"));
         is_complete = false;
     }
     Ok(if is_complete || report.verdict == Verdict::Violated { report.verdict.into() } else { Exit::Environment })
@@ -220,7 +221,7 @@ fn audit(
         read.torn_tail |= end.is_torn;
         let failure = end.failure.map(|failure| {
             let told = failure.to_string();
-            eprintln!("error: {}", unreadable(&path)(failure));
+            tell(&format_args!("error: {}\n", unreadable(&path)(failure)));
             told
         });
         read.logs.push(Log { name: name_of(&path), first_line, lines: end.lines, forms: forms.take(), failure });
@@ -231,6 +232,11 @@ fn audit(
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Failure + use<> {
     Failure::environment(name_of(path), "read", "give a file that can be read to its end, or - for standard input")
+}
+
+/// Tells people. Where standard error is closed nobody listens, and the verdict is the same.
+fn tell(what: &dyn Display) {
+    let _ = write!(io::stderr(), "{what}");
 }
 
 /// A file that is given twice would seem to have every entry twice.

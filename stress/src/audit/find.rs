@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::event::Event;
 use super::key::{KeyPath, Step, Trouble};
@@ -14,7 +15,7 @@ use super::objects::objects_in;
 #[derive(Debug, Default)]
 pub(crate) struct Found<'log> {
     /// What names events, each with the element of an array that it stands in.
-    pub(crate) scalars: Vec<(u64, Scalar<'log>)>,
+    pub(crate) scalars: SmallVec<[(u64, Scalar<'log>); 1]>,
     pub(crate) trouble: Option<Trouble>,
     /// Where an array consists of numbers so far: these, as bytes.
     bytes: Option<Vec<u8>>,
@@ -125,7 +126,10 @@ impl<'log> DeserializeSeed<'log> for Place<'_, '_, 'log> {
             }
             _ => return Ok(()),
         };
-        self.found.scalars.push((self.element, scalar));
+        // An empty text stands for no event, as null does.
+        if !scalar.name().is_empty() {
+            self.found.scalars.push((self.element, scalar));
+        }
         Ok(())
     }
 }

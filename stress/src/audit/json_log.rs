@@ -12,9 +12,12 @@ use super::looks::Looks;
 use super::objects::{Damage, objects_in};
 use super::window::{LENGTH_MAX, Line, Window};
 
+/// How far a value is followed over lines at least, in bytes.
+const REACH_MIN: usize = 4 << 10;
+
 /// Enters every entry of a log.
 pub(crate) fn read<R: Read>(window: &mut Window<'_, R>, key: &Key, ledger: &mut Ledger) {
-    let mut reader = Reader { window, key, ledger, open_arrays: Vec::new(), damaged_indent: None };
+    let mut reader = Reader { window, key, ledger, open_arrays: Vec::new(), damaged_indent: None, reach: LENGTH_MAX };
     while let Some(line) = reader.window.line() {
         reader.read_line(line);
     }
@@ -34,6 +37,9 @@ struct Reader<'log, 'window, R> {
     open_arrays: Vec<u64>,
     /// How far a damaged line is indented, until one that is not indented further: what lies between may be parts of it.
     damaged_indent: Option<usize>,
+    /// How far a value that does not end on its line is followed. Each time that this is in vain it is followed less far, so
+    /// that a log of lines that were all cut off takes no time that grows with the square of its length.
+    reach: usize,
 }
 
 impl<R: Read> Reader<'_, '_, R> {
@@ -58,10 +64,15 @@ impl<R: Read> Reader<'_, '_, R> {
             return;
         }
         self.damaged_indent = None;
-        if text[0] == b'{'
-            && let Ok(named) = self.key.find(text)
-        {
-            self.ledger.enter(number, text, named);
+        let is_entered = text[0] == b'{'
+            && match self.key.find(text) {
+                Ok(named) => {
+                    self.ledger.enter(number, text, named);
+                    true
+                }
+                Err(_) => false,
+            };
+        if is_entered {
             self.window.pass_line(line);
             return;
         }
@@ -115,20 +126,26 @@ impl<R: Read> Reader<'_, '_, R> {
             self.ledger.enter(self.window.line_number(), text, named);
             return Some(line_length);
         }
+        let reach = self.reach.max(line_length - at);
         loop {
             let rest = &self.window.rest()[at..];
-            let is_all = rest.len() >= LENGTH_MAX;
-            let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<&RawValue>();
+            let near = &rest[..rest.len().min(reach)];
+            let mut values = serde_json::Deserializer::from_slice(near).into_iter::<&RawValue>();
             match values.next()? {
                 Ok(value) => {
                     let named = self.key.find(value.get().as_bytes()).ok()?;
                     self.ledger.enter(self.window.line_number(), value.get().as_bytes(), named);
-                    return Some(at + values.byte_offset());
+                    let end = at + values.byte_offset();
+                    if end > line_length {
+                        self.reach = LENGTH_MAX;
+                    }
+                    return Some(end);
                 }
-                Err(error) if !error.is_eof() || is_all => return None,
+                Err(error) if !error.is_eof() => return None,
                 Err(_) => {}
             }
-            if !self.window.more() {
+            if rest.len() >= reach || !self.window.more() {
+                self.reach = (self.reach / 4).max(REACH_MIN);
                 return None;
             }
         }

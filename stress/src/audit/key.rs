@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use smallvec::SmallVec;
+
 use super::event::Event;
 use super::find::{Found, Scalar};
 use super::period::Period;
@@ -38,7 +40,7 @@ pub(crate) enum Step {
 /// What a value says of its event.
 #[derive(Debug, Default)]
 pub(crate) struct Named<'log> {
-    pub(crate) events: Vec<Event<'log>>,
+    pub(crate) events: SmallVec<[Event<'log>; 1]>,
     /// What stands where an event should, and is none.
     pub(crate) trouble: Option<Trouble>,
 }
@@ -182,7 +184,7 @@ impl Key {
         if elements.is_empty() && found.iter().any(|found| !found.scalars.is_empty()) {
             elements.push(Found::OUTSIDE);
         }
-        let mut events = Vec::new();
+        let mut events = SmallVec::new();
         for element in elements {
             let fields: Option<Vec<&Scalar<'_>>> = found
                 .iter()
@@ -256,7 +258,7 @@ mod tests {
         check("id", r#"{"id":123456789012345678901234567890}"#, &["123456789012345678901234567890 as a number"], None);
         check("id", r#"{"id":"\u0061\n"}"#, &["a\n"], None);
         check("\u{e9}", r#"{"\u00e9":"x"}"#, &["x"], None);
-        for line in [r#"{"id":null}"#, r#"{"id":true}"#, "17", "[]", "\"x\"", "{}"] {
+        for line in [r#"{"id":null}"#, r#"{"id":true}"#, r#"{"id":""}"#, "17", "[]", "\"x\"", "{}"] {
             check("id", line, &[], None);
         }
         check("id", r#"{"id":["a"]}"#, &[], Some(Trouble::Array));

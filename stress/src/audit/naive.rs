@@ -44,6 +44,7 @@ fn naive(values: &[Value]) -> (BTreeMap<u64, u64>, u64) {
     let mut without_event = 0;
     for value in values {
         match &value["id"] {
+            Value::String(id) if id.is_empty() => without_event += 1,
             id @ (Value::String(_) | Value::Number(_)) => *entries.entry(id.to_string()).or_default() += 1,
             _ => without_event += 1,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::repeats::Repeat;
-use super::stretches::{Course, Stretch};
+use super::stretches::{Course, Stretch, greatest_common_divisor};
 
 /// How many stretches, and how many runs, are told one by one.
 const TOLD: usize = 8;
@@ -49,14 +49,16 @@ pub(crate) enum Pattern {
 }
 
 /// What is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Evidence<'counts> {
     pub(crate) expect: u64,
-    /// Number of entries to number of events.
+    /// Number of entries to number of events, without those that may be cut off.
     pub(crate) histogram: &'counts BTreeMap<u64, u64>,
     pub(crate) events: Events,
     pub(crate) course: &'counts Course,
     pub(crate) repeats: &'counts [Repeat],
+    /// Where a line is, in words.
+    pub(crate) place: &'counts dyn Fn(u64) -> String,
 }
 
 impl Evidence<'_> {
@@ -77,8 +79,6 @@ impl Evidence<'_> {
             (Some(_), None) => Pattern::Constant,
             (Some(_), Some(_)) if self.copies().is_some() => Pattern::Multiples,
             (Some(_), Some(_)) => match &self.course.stretches[..] {
-                [only] if only.exceptions == 0 && only.entries == self.expect => Pattern::Expected,
-                [only] if only.exceptions == 0 => Pattern::Constant,
                 [_, _, ..] => Pattern::Stretches,
                 _ => Pattern::Varying,
             },
@@ -117,13 +117,12 @@ impl Evidence<'_> {
             Pattern::Expected => write!(text, "Every event that was seen has {}.", entries(expect)),
             Pattern::Single => write!(text, "The one event has {}; one alone shows no pattern.", entries(least)),
             Pattern::Constant => {
-                let number = self.course.stretches.first().map_or(least, |stretch| stretch.entries);
                 write!(
                     text,
                     "Every event that was seen has {}, never more or fewer. A number that is always the same does not come \
                      from a race. {}",
-                    entries(number),
-                    meaning(number, expect)
+                    entries(least),
+                    meaning(least, expect)
                 )
             }
             Pattern::Stretches => self.tell_stretches(&mut text),
@@ -221,7 +220,7 @@ impl Evidence<'_> {
             write!(
                 text,
                 "{separator}from line {} on {} ({})",
-                stretch.first_line,
+                (self.place)(stretch.first_line),
                 told(stretch),
                 events_of(stretch.events)
             )?;
@@ -235,7 +234,7 @@ impl Evidence<'_> {
                 text,
                 "From line {} on the number varies from event to event, as it does in a race; in the other stretches it \
                  does not. ",
-                varying.first_line
+                (self.place)(varying.first_line)
             )?;
         } else {
             text.write_str(
@@ -255,11 +254,11 @@ impl Evidence<'_> {
         for stretch in stretches.iter().take(TOLD) {
             let is_right = !stretch.is_varying() && stretch.entries == self.expect;
             match (was_right, is_right) {
-                (Some(false), true) => write!(text, "It was mended at line {}. ", stretch.first_line)?,
+                (Some(false), true) => write!(text, "It was mended at line {}. ", (self.place)(stretch.first_line))?,
                 (Some(true), false) if was_wrong_before => {
-                    write!(text, "It came back at line {}. ", stretch.first_line)?;
+                    write!(text, "It came back at line {}. ", (self.place)(stretch.first_line))?;
                 }
-                (Some(true), false) => write!(text, "It began at line {}. ", stretch.first_line)?,
+                (Some(true), false) => write!(text, "It began at line {}. ", (self.place)(stretch.first_line))?,
                 _ => {}
             }
             was_wrong_before |= !is_right;
@@ -271,12 +270,16 @@ impl Evidence<'_> {
 
     fn told_repeats(&self) -> String {
         let mut text = String::new();
-        for (place, repeat) in self.repeats.iter().take(TOLD).enumerate() {
-            let Repeat { first_line, last_line, again_first_line, again_last_line, .. } = repeat;
-            let separator = if place == 0 { "" } else { ", " };
+        for (number, repeat) in self.repeats.iter().take(TOLD).enumerate() {
+            let place = self.place;
             let _ = write!(
                 text,
-                "{separator}lines {first_line} to {last_line} on lines {again_first_line} to {again_last_line}"
+                "{}lines {} to {} on lines {} to {}",
+                if number == 0 { "" } else { ", " },
+                place(repeat.first_line),
+                place(repeat.last_line),
+                place(repeat.again_first_line),
+                place(repeat.again_last_line)
             );
         }
         if self.repeats.len() > TOLD {
@@ -306,7 +309,8 @@ pub(crate) fn reading_of(histogram: &BTreeMap<u64, u64>, excused: u64) -> String
         unlisted: Some(0),
     };
     let course = Course::default();
-    Evidence { expect: 1, histogram: &histogram, events, course: &course, repeats: &[] }.reading()
+    let place = |line: u64| line.to_string();
+    Evidence { expect: 1, histogram: &histogram, events, course: &course, repeats: &[], place: &place }.reading()
 }
 
 /// What a number that is always the same, and not the expected one, means.
@@ -342,8 +346,4 @@ pub(crate) fn entries(number: u64) -> String {
 /// So many events, in words.
 pub(crate) fn events_of(number: u64) -> String {
     if number == 1 { "1 event".into() } else { format!("{number} events") }
-}
-
-fn greatest_common_divisor(one: u64, other: u64) -> u64 {
-    if other == 0 { one } else { greatest_common_divisor(other, one % other) }
 }

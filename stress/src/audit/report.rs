@@ -141,11 +141,15 @@ impl Report {
             missing,
         } = tally.finish();
         let course = Course::of(&by_line);
-        let cut_lines: BTreeSet<u64> = {
-            let (begin, end) = course.cut_off;
-            let cut = by_line[..begin].iter().chain(&by_line[by_line.len() - end..]);
-            cut.filter(|(_, entries)| u64::from(*entries) < expect).map(|(line, _)| *line).collect()
-        };
+        let (begin, end) = course.cut_off;
+        let cut: Vec<_> = by_line[..begin].iter().chain(&by_line[by_line.len() - end..]).collect();
+        let cut_lines: BTreeSet<u64> =
+            cut.iter().filter(|(_, entries)| u64::from(*entries) < expect).map(|(line, _)| *line).collect();
+        let mut whole = histogram.clone();
+        for (_, entries) in cut {
+            whole.entry(u64::from(*entries)).and_modify(|events| *events -= 1);
+        }
+        whole.retain(|_, events| *events > 0);
         let number_of = |wanted: &dyn Fn(u64) -> bool| -> u64 {
             histogram.iter().filter(|(entries, _)| wanted(**entries)).map(|(_, events)| events).sum()
         };
@@ -162,13 +166,21 @@ impl Report {
         let mut not_understood: Vec<_> = not_understood.into_values().collect();
         not_understood.sort_by_key(|kind| kind.first_line);
         let unread = doubts_of_reading(&not_understood, &logs, lenient, interrupted);
-        let evidence = Evidence { expect, histogram: &histogram, events, course: &course, repeats: &repeats };
+        let place = |line| place(&logs, line);
+        let evidence =
+            Evidence { expect, histogram: &whole, events, course: &course, repeats: &repeats, place: &place };
         let pattern = evidence.pattern();
         let is_lacking = events.fewer > 0 || zero > 0;
         let mut doubts = unread;
         let verdict = if events.more > 0 {
             Verdict::Violated
         } else if is_lacking {
+            if has_list && zero == listed && distinct > 0 {
+                doubts.push(
+                    "none of the listed events is in the log: the list names other things than the key or the pattern"
+                        .into(),
+                );
+            }
             if doubts.is_empty() { Verdict::Violated } else { Verdict::Inconclusive }
         } else {
             if !cut_lines.is_empty() && !lenient {
@@ -183,7 +195,7 @@ impl Report {
         };
         let mut reading = evidence.reading();
         if is_lacking && verdict == Verdict::Inconclusive {
-            reading.push_str(" But not all could be read, and what seems to be missing may be there.");
+            reading.push_str(" But not all was read as it is meant, and what seems to be missing may be there.");
         }
         if also_as_text > 0 {
             let _ = write!(
@@ -233,17 +245,22 @@ impl Report {
         }
     }
 
-    /// Where a line is: its number in the log that it is in, with the log's name where there are several.
+    /// Where a line is, in words.
     pub(crate) fn place(&self, line: u64) -> String {
-        match self.logs.iter().rev().find(|log| log.first_line <= line) {
-            Some(log) if self.logs.len() > 1 => format!("{}:{}", log.name, line - log.first_line + 1),
-            _ => line.to_string(),
-        }
+        place(&self.logs, line)
     }
 
     /// Whether a log could not be read to its end.
     pub(crate) fn has_failure(&self) -> bool {
         self.logs.iter().any(|log| log.failure.is_some())
+    }
+}
+
+/// Where a line is: its number in the log that it is in, with the log's name where there are several.
+fn place(logs: &[Log], line: u64) -> String {
+    match logs.iter().rev().find(|log| log.first_line <= line) {
+        Some(log) if logs.len() > 1 => format!("{}:{}", log.name, line - log.first_line + 1),
+        _ => line.to_string(),
     }
 }
 

@@ -13,6 +13,9 @@ const CHANCE: f64 = 0.01;
 /// How few events between two stretches are exceptions, and no stretch of their own.
 const EXCEPTIONS_MAX: usize = 4;
 
+/// How many events have a divisor that is no chance.
+const EVENTS_WITH_DIVISOR_MIN: usize = 10;
+
 /// How many times what lies between stretches is looked at on its own.
 const DEPTH_MAX: u32 = 8;
 
@@ -50,8 +53,9 @@ pub(crate) struct Course {
 impl Course {
     /// That of events, by the lines of their first entries, with their numbers of entries.
     pub(crate) fn of(events: &[(u64, u32)]) -> Self {
-        let begin = cut_off(events.iter().map(|(_, entries)| *entries));
-        let end = cut_off(events[begin..].iter().rev().map(|(_, entries)| *entries));
+        let (odd_begin, odd_end) = odd_edges(events);
+        let begin = cut_off(events.iter().map(|(_, entries)| *entries)).max(odd_begin);
+        let end = cut_off(events[begin..].iter().rev().map(|(_, entries)| *entries)).max(odd_end);
         let whole = &events[begin..events.len() - end];
         let mut parts = Vec::new();
         split(whole, 0..whole.len(), 0, &mut parts);
@@ -74,6 +78,22 @@ fn cut_off(mut entries: impl Iterator<Item = u32>) -> usize {
         last = Some(number);
     }
     0
+}
+
+/// Whether the first and the last event have numbers that are no multiples of what all others are multiples of.
+fn odd_edges(events: &[(u64, u32)]) -> (usize, usize) {
+    let [(_, first), inner @ .., (_, last)] = events else { return (0, 0) };
+    if inner.len() < EVENTS_WITH_DIVISOR_MIN {
+        return (0, 0);
+    }
+    let divisor = inner.iter().fold(0, |divisor, (_, entries)| greatest_common_divisor(divisor, (*entries).into()));
+    let is_odd = |entries: &u32| usize::from(u64::from(*entries) % divisor.max(1) != 0);
+    (is_odd(first), is_odd(last))
+}
+
+/// The greatest number that divides both.
+pub(crate) fn greatest_common_divisor(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { greatest_common_divisor(other, one % other) }
 }
 
 /// Splits a part of the events at the runs that chance does not make.

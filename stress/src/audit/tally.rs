@@ -1,7 +1,9 @@
-//! How many entries each event has. It takes 41 to 82 bytes an event, half as much again while it grows, and the names.
+//! How many entries each event has. It takes 60 to 120 bytes an event, half as much again while it grows, and the names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
+
+use indexmap::IndexMap;
 
 use super::event::{Event, Fingerprint, Fingerprints};
 use super::ledger::shown;
@@ -55,9 +57,9 @@ struct Account {
 pub(crate) struct Tally {
     expect: u64,
     fingerprints: Fingerprints,
-    accounts: HashMap<Fingerprint, Account, Spread>,
+    accounts: IndexMap<Fingerprint, Account, Spread>,
     /// The second and later lines of events that have several entries.
-    later_lines: HashMap<Fingerprint, Vec<u64>, Spread>,
+    later_lines: IndexMap<Fingerprint, Vec<u64>, Spread>,
     names: Names,
     listed: u64,
     entries: u64,
@@ -71,8 +73,8 @@ impl Tally {
         Self {
             expect,
             fingerprints: Fingerprints::random(),
-            accounts: HashMap::default(),
-            later_lines: HashMap::default(),
+            accounts: IndexMap::default(),
+            later_lines: IndexMap::default(),
             names: Names::default(),
             listed: 0,
             entries: 0,

@@ -56,7 +56,7 @@ impl Pattern {
             && let Some(found) = self.regex.captures_read_at(locations, line, from)
         {
             from = if found.end() > found.start() { found.end() } else { found.end() + 1 };
-            let Some((begin, end)) = locations.get(self.event) else { continue };
+            let Some((begin, end)) = locations.get(self.event).filter(|(begin, end)| begin < end) else { continue };
             let mut event = Event::text(&line[begin..end]);
             if let Some((group, period)) = self.time {
                 let time = locations.get(group).and_then(|(begin, end)| period.start(&line[begin..end]));

@@ -5,12 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
-use std::sync::LazyLock;
 
 use bzip2::bufread::BzDecoder;
 use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
-use regex::bytes::Regex;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use super::peek::Peek;
@@ -24,13 +22,16 @@ const MEMORY_BYTES_MAX: u32 = 128 << 20;
 /// How many bytes tell where compressed data begins.
 const MAGIC_BYTES: usize = 10;
 
-/// Where compressed data begins: bytes that no text holds.
-static MAGIC: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?s-u)(?<gzip>\x1F\x8B\x08[\x00-\x1F])|(?<zstd>\x28\xB5\x2F\xFD)|(?<skip>[\x50-\x5F]\x2A\x4D\x18)|(?<xz>\xFD7zXZ\x00)|(?<bzip2>BZh[1-9](?:1AY&SY|\x17rE8P\x90))",
-    )
-    .expect("the pattern is a constant")
-});
+/// How compressed data begins: with bytes that no text holds.
+const MAGIC: [(&[u8], Format); 4] = [
+    (b"\x1F\x8B\x08", Format::Gzip),
+    (b"\x28\xB5\x2F\xFD", Format::Zstd),
+    (b"\xFD7zXZ\0", Format::Xz),
+    (b"BZh", Format::Bzip2),
+];
+
+/// How frames of zstd that hold nothing to be unpacked go on behind their first byte.
+const SKIPPABLE: &[u8] = b"*M\x18";
 
 /// The formats that are unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,18 +45,26 @@ enum Format {
 }
 
 impl Format {
-    /// The first beginning of compressed data in these bytes.
-    fn first_in(bytes: &[u8]) -> Option<(usize, Self)> {
-        let captures = MAGIC.captures(bytes)?;
-        [
-            ("gzip", Self::Gzip),
-            ("zstd", Self::Zstd),
-            ("skip", Self::ZstdSkippable),
-            ("xz", Self::Xz),
-            ("bzip2", Self::Bzip2),
-        ]
-        .into_iter()
-        .find_map(|(name, format)| Some((captures.name(name)?.start(), format)))
+    /// What begins with these bytes.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        if matches!(bytes, [b'P'..=b'_', rest @ ..] if rest.starts_with(SKIPPABLE)) {
+            return Some(Self::ZstdSkippable);
+        }
+        let (_, format) = MAGIC.into_iter().find(|(magic, _)| bytes.starts_with(magic))?;
+        // What follows the version of bzip2 is pi, or the root of it where there is nothing.
+        let is_bzip2 = || matches!(bytes.get(4..MAGIC_BYTES), Some(b"1AY&SY" | b"\x17rE8P\x90"));
+        (format != Self::Bzip2 || is_bzip2()).then_some(format)
+    }
+
+    /// Where compressed data begins in these bytes.
+    fn place_in(bytes: &[u8]) -> Option<usize> {
+        // The first byte of a skippable frame is one of several.
+        let words = MAGIC.map(|(magic, _)| (magic, 0)).into_iter().chain([(SKIPPABLE, 1)]);
+        let places = words.filter_map(|(word, before)| {
+            let mut places = memchr::memmem::find_iter(bytes, word).filter_map(|place| place.checked_sub(before));
+            places.find(|place| Self::of(&bytes[*place..]).is_some())
+        });
+        places.min()
     }
 
     fn name(self) -> &'static str {
@@ -144,13 +153,13 @@ impl<R: Read + 'static> Unpacked<R> {
     /// What comes between members; and which state that leads to.
     fn enter(&self, mut source: Peek<R>, is_behind_member: bool) -> io::Result<State<R>> {
         let head = source.peek(MAGIC_BYTES)?;
-        match Format::first_in(head) {
-            Some((0, Format::ZstdSkippable)) => {
-                let length = head[4..8].try_into().map_or(0, u32::from_le_bytes);
+        match Format::of(head) {
+            Some(Format::ZstdSkippable) => {
+                let length = head.get(4..8).and_then(|length| length.try_into().ok()).map_or(0, u32::from_le_bytes);
                 io::copy(&mut source.by_ref().take(8 + u64::from(length)), &mut io::sink())?;
                 Ok(State::Between { source, is_behind_member: true })
             }
-            Some((0, format)) => {
+            Some(format) => {
                 self.forms.borrow_mut().insert(format.name());
                 let member = format.open(source).map_err(|error| damaged(format, &error))?;
                 Ok(State::Member(format, member))
@@ -178,8 +187,8 @@ impl<R: Read + 'static> Read for Unpacked<R> {
                         return Ok(0);
                     }
                     // A beginning that is not all there yet is kept back, unless nothing follows.
-                    let (whole, found) = match Format::first_in(available) {
-                        Some((place, _)) => (place, true),
+                    let (whole, found) = match Format::place_in(available) {
+                        Some(place) => (place, true),
                         None if available.len() < MAGIC_BYTES => (available.len(), false),
                         None => (available.len() - (MAGIC_BYTES - 1), false),
                     };

@@ -85,23 +85,26 @@ impl<'a, R: Read> Window<'a, R> {
 
     /// Goes on behind so many bytes of what is in memory.
     pub(crate) fn pass(&mut self, count: usize) {
-        let passed = &self.rest()[..count];
-        let newlines = memchr::memchr_iter(b'\n', passed).count() as u64;
-        self.last = passed.last().copied().or(self.last);
-        self.lines += newlines;
-        self.at += count;
+        let newlines = memchr::memchr_iter(b'\n', &self.rest()[..count]).count();
+        self.pass_lines(count, newlines as u64);
     }
 
     /// Goes on behind this line, however long it is.
     pub(crate) fn pass_line(&mut self, line: Line) {
-        self.pass(line.length + usize::from(line.has_newline));
+        self.pass_lines(line.length + usize::from(line.has_newline), line.has_newline.into());
         while line.is_too_long && (!self.rest().is_empty() || self.more()) {
             let newline = memchr::memchr(b'\n', self.rest());
-            self.pass(newline.map_or(self.rest().len(), |length| length + 1));
+            self.pass_lines(newline.map_or(self.rest().len(), |length| length + 1), newline.is_some().into());
             if newline.is_some() {
                 break;
             }
         }
+    }
+
+    fn pass_lines(&mut self, bytes: usize, newlines: u64) {
+        self.last = self.rest()[..bytes].last().copied().or(self.last);
+        self.lines += newlines;
+        self.at += bytes;
     }
 
     /// Reads on; whether there is more in memory than before.

@@ -82,6 +82,9 @@ fn what_is_cut_off_by_the_edge_of_a_log_is_no_evidence() -> Result {
     let lines: Vec<_> = log.split_inclusive('\n').collect();
     let cut = lines[1..lines.len() - 2].concat();
     check(&cut, &[], 1, "constant", &["4 instances share one ID", "cut off"])?;
+    let copies = self::log((0..60).map(|event| 9 * (1 + event % 2)));
+    let lines: Vec<_> = copies.split_inclusive('\n').collect();
+    check(&lines[4..].concat(), &[], 1, "multiples", &["9 copies"])?;
     // Where four are expected, nothing is missing, but not all was seen.
     check(&cut, &["--expect", "4"], 3, "expected", &["cut off"])?;
     check(&cut, &["--expect", "4", "--lenient"], 0, "expected", &["cut off"])?;

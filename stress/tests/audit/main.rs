@@ -105,6 +105,23 @@ fn odd_lines_are_counted_and_shown() -> Result {
 }
 
 #[test]
+fn an_empty_name_names_nothing() -> Result {
+    let log = "{\"id\":\"\"}\n".repeat(3) + "{\"id\":\"a\"}\n";
+    assert_eq!(audit(&["--key", "id"], log.as_bytes(), 0)?["passed_over"]["without_event"], 3);
+    assert_eq!(audit(&["--pattern", "id\":\"(\\w*)"], log.as_bytes(), 0)?["passed_over"]["without_event"], 3);
+    Ok(())
+}
+
+#[test]
+fn lines_that_are_all_cut_off_take_no_longer_than_others() -> Result {
+    // Each could be the beginning of a value that all the others are in.
+    let log = "{\"type\":\"call\",\"items\":[\n".repeat(30_000);
+    let report = audit(&["--key", "id"], log.as_bytes(), 3)?;
+    assert_eq!(report["passed_over"]["malformed"], 30_000);
+    Ok(())
+}
+
+#[test]
 fn what_is_too_much_is_violated_whatever_else_is_not_understood() -> Result {
     let log = "{\"id\":\"a\"}\n{\"id\":\"b\",\n{\"id\":\"a\"}\n";
     for arguments in [&["--key", "id"][..], &["--key", "id", "--lenient"]] {
@@ -130,6 +147,8 @@ fn a_list_shows_what_is_missing() -> Result {
     assert_eq!(check(&(entry("a") + &entry("b") + &entry("lost")), 0)?["events"]["missing"], 0);
     // Here even an empty log shows something.
     assert_eq!(check("", 1)?["histogram"], json!({"0": 3}));
+    // A list that names other things than the key shows nothing.
+    assert_eq!(check(&(entry("x") + &entry("y")), 3)?["verdict"], "inconclusive");
     // What cannot be read may be what is missing, unless it is to be passed over.
     let damaged = entry("a") + &entry("b") + "{\"data\":{\"call_id\":\"lo\n";
     assert_eq!(check(&damaged, 3)?["events"]["missing"], 1);
