@@ -53,28 +53,28 @@ impl<K: Kernel> Driver<K> {
         self.machine.with(run)
     }
 
-    /// Goes on as far as that needs no waiting and no more than a bounded look at the log.
+    /// Goes on as far as that needs no waiting and no more than a bounded look at the journal and the log.
     pub(crate) fn advance(&self) -> Result<(Role, Wait), Fault> {
         self.machine.with(|machine| {
-            let wait = self.drive(machine, LogWork::BOUNDED)?;
+            let wait = self.drive(machine, Work::BOUNDED)?;
             Ok((machine.role().clone(), wait))
         })
     }
 
-    /// Whether there is more to do about the log that need not wait.
-    pub(crate) fn has_log_work(&self) -> bool {
-        self.machine.with(|machine| machine.is_at_log() && matches!(machine.next(), Step::Call(_)))
+    /// Whether there is more to do that need not wait.
+    pub(crate) fn has_more_to_do(&self) -> bool {
+        self.machine.with(|machine| machine.may_go_on_later() && matches!(machine.next(), Step::Call(_)))
     }
 
-    /// Wakes the machine and carries calls out until it waits, or has done that much about the log.
-    pub(crate) fn drive(&self, machine: &mut Machine, bound: LogWork) -> Result<Wait, Fault> {
+    /// Wakes the machine and carries calls out until it waits, or has done that much.
+    pub(crate) fn drive(&self, machine: &mut Machine, bound: Work) -> Result<Wait, Fault> {
         let now = self.kernel.now();
         machine.wake(now);
         self.drive_from(machine, now, bound)
     }
 
-    /// Carries calls out until the machine waits, or has done that much about the log.
-    pub(crate) fn drive_from(&self, machine: &mut Machine, now: Time, bound: LogWork) -> Result<Wait, Fault> {
+    /// Carries calls out until the machine waits, or has done that much.
+    pub(crate) fn drive_from(&self, machine: &mut Machine, now: Time, bound: Work) -> Result<Wait, Fault> {
         match (self.carry_out(machine, now, bound), machine.role()) {
             (Some(_), _) if let Some(fault) = machine.setback() => Err(fault.clone()),
             (Some(wait), _) => Ok(wait),
@@ -83,15 +83,15 @@ impl<K: Kernel> Driver<K> {
         }
     }
 
-    /// What the machine waits for in the end, if it has not ended: for nothing, where it has more to do about the log.
-    fn carry_out(&self, machine: &mut Machine, mut now: Time, LogWork(mut left): LogWork) -> Option<Wait> {
+    /// What the machine waits for in the end, if it has not ended: for nothing, where it has more to do.
+    fn carry_out(&self, machine: &mut Machine, mut now: Time, Work(mut left): Work) -> Option<Wait> {
         loop {
             // Before the next call, not after it: who is no longer primary must not be taken for it while it gives up its seat.
             self.role.store(word(machine.role()));
             match machine.next() {
                 Step::Call(call) => {
-                    if machine.is_at_log() {
-                        let Some(rest) = left.checked_sub(LogWork::of(&call)) else { return Some(Wait::Nothing) };
+                    if machine.may_go_on_later() {
+                        let Some(rest) = left.checked_sub(Work::of(&call)) else { return Some(Wait::Nothing) };
                         left = rest;
                     }
                     now = self.step(machine, &call, now);
@@ -123,11 +123,11 @@ impl<K: Kernel> Driver<K> {
     }
 }
 
-/// How much is done about the log at once, in calls; a read counts for several.
+/// How much is done at once about the journal and the log, in calls; a read counts for several.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LogWork(u32);
+pub(crate) struct Work(u32);
 
-impl LogWork {
+impl Work {
     /// 1 MiB is read, or 64 entries of three calls each are written.
     pub(crate) const BOUNDED: Self = Self(16 * Self::READ);
     /// All that there is to do.

@@ -217,9 +217,10 @@ impl Machine {
         self.logbook.look_for_pending();
     }
 
-    /// Whether what it wants next is a call about realtime.log.
-    pub(crate) fn is_at_log(&self) -> bool {
-        matches!(self.phase, Phase::Settled)
+    /// Whether what it wants next is one of many calls that may as well be made later: whoever reads the journal or is at
+    /// realtime.log keeps nobody waiting. Who begins a journal anew does.
+    pub(crate) fn may_go_on_later(&self) -> bool {
+        matches!(self.phase, Phase::ReadJournal | Phase::Settled)
     }
 
     /// What keeps it from going on, where it registered and a call failed since: a full disk, say. It goes on as soon as that is
