@@ -140,6 +140,9 @@ impl Drop for Actor {
 
 /// The verdict on an answer that should have been another.
 pub(crate) fn differs(what: &str, answer: &Answer) -> Stop {
+    if let Answer::NoRoom(failure) = answer {
+        return Stop::Unknown(format!("there is no room: {failure}; free space there"));
+    }
     Stop::Violated(match answer {
         Answer::Failed(failure) => format!("{what}: {failure}"),
         answer => format!("{what}: {}", format!("{answer:?}").to_lowercase()),

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use single_primary::RECORD_BYTES;
 use single_primary::call::{Access, Call, Handle, Mode, Name, Reply};
@@ -118,7 +119,12 @@ pub(crate) enum Answer {
     },
     /// The system call and what it said.
     Failed(String),
+    /// The same, where what it said is that there is no room: that is not the file system's way of working.
+    NoRoom(String),
 }
+
+/// What a system call says when there is no room for more, which says nothing of what holds while there is.
+const NO_ROOM: [Errno; 5] = [Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
 
 /// The record of a writer: as long as one of the journal, and with every byte of it to be checked.
 fn record(writer: u32, number: u32) -> [u8; RECORD_BYTES] {
@@ -231,6 +237,9 @@ fn answer_of(call: &str, reply: Reply) -> Answer {
             size: status.size,
         },
         Reply::FileSystem(file_system) => Answer::FileSystem(file_system.0),
+        Reply::Failed(failure) if NO_ROOM.iter().any(|errno| errno.raw_os_error() == failure.0) => {
+            Answer::NoRoom(format!("{call}: {failure}"))
+        }
         Reply::Failed(failure) => Answer::Failed(format!("{call}: {failure}")),
         reply => Answer::Failed(format!("{call}: {reply:?}")),
     }
@@ -255,7 +264,11 @@ fn read(handle: Handle, offset: u64) -> Call {
 fn append(layer: &Layer, handle: Handle, writer: u32, number: u32) -> Answer {
     match layer.perform(Call::Append { handle, bytes: record(writer, number).as_slice().into() }) {
         Reply::Wrote(RECORD_BYTES) => Answer::Done,
-        Reply::Wrote(bytes) => Answer::Failed(format!("write: {bytes} of {RECORD_BYTES} bytes")),
+        // Where the disk is full, the first write that does not fit is cut, and the next one told why.
+        Reply::Wrote(bytes) => match layer.perform(Call::Append { handle, bytes: record(writer, number).as_slice().into() }) {
+            Reply::Wrote(_) => Answer::Failed(format!("write: {bytes} of {RECORD_BYTES} bytes")),
+            reply => answer_of("write", reply),
+        },
         reply => answer_of("write", reply),
     }
 }

@@ -141,6 +141,28 @@ fn an_overlay_holds() -> Result {
     Ok(())
 }
 
+/// That there is no room says nothing of how a file system works while there is.
+#[test]
+fn a_full_disk_is_no_violation() -> Result {
+    let directory = tempfile::tempdir()?;
+    std::fs::create_dir(directory.path().join("full"))?;
+    let script = "mount -t tmpfs -o size=64k none full || exit 99\n\
+                  head -c 61440 /dev/zero >full/filler; exec \"$0\" qualify full --only append-whole,visibility --export-json -";
+    for flags in ["-m", "-rm"] {
+        let output =
+            Command::new("unshare").args([flags, "sh", "-c", script, STRESS]).current_dir(directory.path()).output();
+        let Ok(output) = output else { continue };
+        if !output.stdout.is_empty() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{stderr}");
+            assert!(stderr.contains("there is no room"), "{stderr}");
+            return Ok(());
+        }
+    }
+    writeln!(std::io::stderr(), "skipped a_full_disk_is_no_violation: this machine does not let its users mount")?;
+    Ok(())
+}
+
 /// A file system in user space may be anything: an honest one is not accused, and one that lies is found out.
 #[cfg(target_os = "linux")]
 #[test]

@@ -73,7 +73,11 @@ pub(super) fn release_on_kill(field: &Field<'_>) -> Checked {
         };
         holder.kill();
         match waiter.finish() {
-            Ok(Answer::Time(granted_at)) => latency_us.saturating_record(granted_at.saturating_sub(killed_at)),
+            Ok(Answer::Time(granted_at)) if granted_at < killed_at => {
+                let why = "the lock was granted before its holder was killed, so that its release cannot be seen";
+                return Err(Stop::Unknown(why.into()));
+            }
+            Ok(Answer::Time(granted_at)) => latency_us.saturating_record(granted_at - killed_at),
             Ok(answer) => return Err(differs("the waiting process should get the lock", &answer)),
             Err(Stop::Unknown(_)) => {
                 return Err(Stop::Violated(format!("still held {:?} after its holder was killed", field.timeout)));
