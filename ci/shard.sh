@@ -20,16 +20,22 @@ usage() {
   exit 2
 }
 
+# Ends with 2 unless the variable has a value.
+need() {
+  [[ -n ${!1-} ]] || { echo "ci/shard.sh: $2" >&2; exit 2; }
+}
+
 part() {
   if [[ -n ${SHARD-} ]]; then
     echo "$SHARD"
   elif [[ -n ${CI_NODE_INDEX-} ]]; then
-    echo "$CI_NODE_INDEX/${CI_NODE_TOTAL:?CI_NODE_INDEX is set: set CI_NODE_TOTAL to the number of parts as well}"
+    need CI_NODE_TOTAL 'CI_NODE_INDEX is set: set CI_NODE_TOTAL to the number of parts as well'
+    echo "$CI_NODE_INDEX/$CI_NODE_TOTAL"
   elif [[ -n ${SLURM_ARRAY_TASK_ID-} ]]; then
-    : "${SLURM_ARRAY_TASK_COUNT:?SLURM_ARRAY_TASK_ID is set: set SLURM_ARRAY_TASK_COUNT to the number of parts as well}"
+    need SLURM_ARRAY_TASK_COUNT 'SLURM_ARRAY_TASK_ID is set: set SLURM_ARRAY_TASK_COUNT to the number of parts as well'
     echo "$((SLURM_ARRAY_TASK_ID - ${SLURM_ARRAY_TASK_MIN:-0} + 1))/$SLURM_ARRAY_TASK_COUNT"
   elif [[ -n ${JOB_COMPLETION_INDEX-} ]]; then
-    : "${JOB_COMPLETIONS:?JOB_COMPLETION_INDEX is set: set JOB_COMPLETIONS to the number of completions as well}"
+    need JOB_COMPLETIONS 'JOB_COMPLETION_INDEX is set: set JOB_COMPLETIONS to the number of completions as well'
     echo "$((JOB_COMPLETION_INDEX + 1))/$JOB_COMPLETIONS"
   else
     echo 'ci/shard.sh: no variable says which part this is: set SHARD=K/N' >&2
@@ -50,7 +56,7 @@ command=$1 directory=$2
 shift 2
 case $command in
   run)
-    : "${SEED:?set it to a number, the same for all parts}"
+    need SEED 'set SEED to a number, the same for all parts'
     shard=$(part)
     mkdir -p "$directory"
     report="$directory/shard-${shard/\//-of-}.json"

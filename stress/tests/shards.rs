@@ -83,17 +83,18 @@ fn parts_are_dealt_out_by_each_naming_and_merge_into_the_whole() {
 
 #[test]
 fn a_part_that_is_not_told_which_it_is_says_so() {
-    let check = |variables: &[(&str, &str)], arguments: &[&str], told: &str| {
+    let check = |variables: &[(&str, &str)], arguments: &[&str], told: &str, exit: i32| {
         let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let output = shard(&variables, arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && stderr.contains(told), "{stderr}");
+        assert_eq!(output.status.code(), Some(exit), "{stderr}");
+        assert!(stderr.contains(told), "{stderr}");
     };
-    check(&[], &[], "ci/shard.sh run DIR");
-    check(&[("SHARD", "1/2")], &["run", "/nowhere"], "SEED");
-    check(&[("SEED", "1")], &["run", "/nowhere"], "set SHARD=K/N");
-    check(&[("SEED", "1"), ("JOB_COMPLETION_INDEX", "0")], &["run", "/nowhere"], "set JOB_COMPLETIONS");
-    check(&[], &["merge", "/nowhere"], "run the missing parts first");
+    check(&[], &[], "ci/shard.sh run DIR", 2);
+    check(&[("SHARD", "1/2")], &["run", "/nowhere"], "SEED", 2);
+    check(&[("SEED", "1")], &["run", "/nowhere"], "set SHARD=K/N", 2);
+    check(&[("SEED", "1"), ("JOB_COMPLETION_INDEX", "0")], &["run", "/nowhere"], "set JOB_COMPLETIONS", 2);
+    check(&[], &["merge", "/nowhere"], "run the missing parts first", 3);
 }
 
 /// The examples say what the script takes: each part is told which it is, and all are joined by it.
