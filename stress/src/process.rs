@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 mod fork;
 pub(crate) mod meeting;
+pub(crate) mod patience;
 pub(crate) mod shared_memory;
 pub(crate) mod spawn;
 

@@ -68,6 +68,10 @@ impl Rig {
             lines.push((last_ns, What::Entries { event: Plan::event_id(event), count }));
         }
         lines.extend(done.problems.into_iter().map(|why| (last_ns, What::Problem { why })));
+        if done.is_starved {
+            let why = "the machine did not let its processes run; try again when it is less busy".into();
+            lines.push((last_ns, What::Unjudged { why }));
+        }
         lines.push((last_ns, What::End));
         for (from_ns, until_ns) in done.waits_ns {
             waits.add(from_ns, until_ns);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -11,7 +11,7 @@ use single_primary::call::Time;
 
 use super::instance::{Instance, Place};
 use super::interference;
-use super::stage::{PATIENCE, Patience, Stage, Status};
+use super::stage::{PATIENCE, Stage, Status, patience};
 use super::trace::{Region, Tracer};
 use super::turns::Turns;
 use crate::plan::fault::{Fault, Kind};
@@ -22,12 +22,15 @@ use crate::process::clock;
 /// How long the instances of a process are left alone between two looks, for each that there are.
 const NAP: Duration = Duration::from_micros(50);
 
+/// So many times its patience a process goes on that nobody ends.
+const ALONE: u32 = 30;
+
 /// How long is waited at most where nothing is to be done before the round is to end.
 const REST: Duration = Duration::from_millis(20);
 
 /// Hosts the instances of one process. Returns its exit code.
 pub(crate) fn run(plan: &Plan, process: usize, place: Place<'_>, stage: Stage, regions: &[Region]) -> i32 {
-    if !stage.start.wait(1, plan.window() * 2 + PATIENCE) {
+    if !stage.start.wait(1, patience(plan, 2) * ALONE) {
         return 1;
     }
     limit_files(plan, process);
@@ -68,7 +71,8 @@ fn attend(plan: &Plan, hosted: Range<usize>, place: Place<'_>, stage: Stage, reg
     let mut hosted: Vec<_> = hosted
         .map(|index| Hosted { index, instance: None, until: None, delivered: nothing(), recorded: nothing() })
         .collect();
-    let mut patience = Patience::new(plan, 3);
+    // How long it is waited for, and whether it could have ended, its worker knows. This is for when there is none any more.
+    let given_up = Instant::now() + patience(plan, 3) * ALONE;
     for attempt in 0.. {
         let ending = stage.ending.is_at(1);
         let mut open = false;
@@ -80,7 +84,7 @@ fn attend(plan: &Plan, hosted: Range<usize>, place: Place<'_>, stage: Stage, reg
         if let Some(instance) = hosted.iter().find_map(|one| one.instance.as_ref()) {
             instance.rest();
         }
-        if !open || patience.is_over() {
+        if !open || Instant::now() > given_up {
             break;
         }
         if stage.strike.is_at(1) {

@@ -1,7 +1,7 @@
 //! Where the processes of a round and their worker meet, and what each knows of the others there.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use models::verdict::Verdict;
 use models::zoo;
@@ -99,33 +99,12 @@ impl Status {
     }
 }
 
-/// How long is still waited. While the machine itself stands still, so does this: a pause that keeps everyone from running
-/// is nobody's failure to end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    left: Duration,
-    looked: Instant,
-}
-
-impl Patience {
-    /// More than this does not pass between two looks of a process that runs.
-    const LOOK_MAX: Duration = Duration::from_millis(100);
-
-    /// So much for the windows of a plan, and for anything else. A protocol that is known to hang now and then is not waited
-    /// for so long.
-    pub(crate) fn new(plan: &Plan, windows: u32) -> Self {
-        let is_broken = zoo::find(&plan.protocol).is_some_and(|protocol| protocol.expected() == Verdict::Violated);
-        let patience = if is_broken { PATIENCE / 30 } else { PATIENCE };
-        // To take turns takes time.
-        let turns = if plan.order.is_empty() { Duration::ZERO } else { PATIENCE };
-        Self { left: windows * plan.window() + patience + turns, looked: Instant::now() }
-    }
-
-    /// Whether it is over, looked at again and again.
-    pub(crate) fn is_over(&mut self) -> bool {
-        let now = Instant::now();
-        self.left = self.left.saturating_sub(now.saturating_duration_since(self.looked).min(Self::LOOK_MAX));
-        self.looked = now;
-        self.left.is_zero()
-    }
+/// How long an instance may take for anything, beside the windows of a plan, in time in which it could have gone on. A
+/// protocol that is known to hang now and then is not waited for so long.
+pub(crate) fn patience(plan: &Plan, windows: u32) -> Duration {
+    let is_broken = zoo::find(&plan.protocol).is_some_and(|protocol| protocol.expected() == Verdict::Violated);
+    let patience = if is_broken { PATIENCE / 30 } else { PATIENCE };
+    // To take turns takes time.
+    let turns = if plan.order.is_empty() { Duration::ZERO } else { PATIENCE };
+    windows * plan.window() + patience + turns
 }
