@@ -17,20 +17,19 @@ mod wake_up;
 mod worker;
 mod workplace;
 
-pub(crate) use arguments::Arguments;
+pub(crate) use arguments::{Arguments, quoted_path};
 pub(crate) use report::Report;
 pub(crate) use workplace::{Workplace, parent as workplace_parent};
 
 use std::fs::File;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use models::export::Export;
-use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -43,6 +42,7 @@ use self::shrink::shrink;
 use self::tally::Tally;
 use self::worker::{Message, Rounds, Shared};
 use crate::cli::exit::Exit;
+use crate::cli::interrupt::{SIGNALS, flag_of_signals};
 use crate::failure::Failure;
 use crate::history::findings::Promise;
 use crate::plan::Plan;
@@ -70,16 +70,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut history = options.export_history.as_deref().map(Export::open).transpose()?;
     let workplace = Workplace::new(&options.dir)?;
     let begun = Instant::now();
-    let interrupt = Arc::new(AtomicBool::new(false));
+    let interrupt = flag_of_signals()?;
     let Gathered { tally, progress, mut violated, interrupted } =
         gather(&options, &workplace, history.as_mut(), &interrupt)?;
     let report = Report::new(&options, &tally, Ending { seconds: begun.elapsed().as_secs_f64(), interrupted });
     for violated in &mut violated {
-        if options.shrinks && !interrupt.load(Ordering::Relaxed) {
-            violated.shrink(&workplace, &interrupt)?;
+        if options.shrinks
+            && !interrupt.load(Ordering::Relaxed)
+            && let Err(failure) = violated.shrink(&workplace, &interrupt)
+        {
+            eprintln!("not shrunk: {failure}");
         }
-        let Kept { directory, told } = violated.first();
-        eprintln!("\n{}run it again: {}", told.story, replay(directory));
+        eprintln!("\n{}{}", violated.first().told.story, violated.first().replay());
     }
     let violations = violated.iter().map(Violated::scene).collect();
     let scenes = Scenes { progress, violations };
@@ -88,19 +90,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         eprintln!();
     }
     eprintln!("{report}");
-    if let Some(json) = json {
-        json.write(&report.to_json())?;
-    }
-    if let Some(junit) = junit {
-        junit.write(junit::render(&report)?.as_bytes())?;
-    }
-    if let Some(html) = html {
-        html.write(page::render(&report, &scenes).as_bytes())?;
-    }
-    if let Some(history) = history {
-        history.finish()?;
-    }
-    Ok(report.verdict.into())
+    let export = || -> Result<(), Failure> {
+        if let Some(json) = json {
+            json.write(&report.to_json())?;
+        }
+        if let Some(junit) = junit {
+            junit.write(junit::render(&report)?.as_bytes())?;
+        }
+        if let Some(html) = html {
+            html.write(page::render(&report, &scenes).as_bytes())?;
+        }
+        if let Some(history) = history {
+            history.finish()?;
+        }
+        Ok(())
+    };
+    Exit::after(report.verdict, export())
 }
 
 /// What the workers told.
@@ -114,7 +119,7 @@ struct Gathered {
     interrupted: bool,
 }
 
-/// The rounds that broke a promise as the gravest, as far as they were kept.
+/// The first rounds that broke a promise as the gravest.
 #[derive(Debug)]
 struct Violated {
     promise: Promise,
@@ -124,7 +129,19 @@ struct Violated {
 #[derive(Debug)]
 struct Kept {
     directory: PathBuf,
+    /// Why it is not there, if it is not.
+    not_kept: Option<String>,
     told: Told,
+}
+
+impl Kept {
+    /// How it is run again, or why it cannot be.
+    fn replay(&self) -> String {
+        match &self.not_kept {
+            None => format!("run it again: stress replay {}", quoted_path(&self.directory)),
+            Some(why) => format!("not kept: {why}"),
+        }
+    }
 }
 
 impl Violated {
@@ -134,12 +151,13 @@ impl Violated {
     }
 
     fn scene(&self) -> page::Violation {
-        let Kept { directory, told: Told { story, history, .. } } = self.first();
+        let kept = self.first();
+        let Told { story, history, .. } = &kept.told;
         page::Violation {
             broken: self.promise.broken(),
             story: story.clone(),
             history: history.clone(),
-            replay: replay(directory),
+            replay: kept.replay(),
         }
     }
 
@@ -147,6 +165,9 @@ impl Violated {
     fn shrink(&mut self, workplace: &Workplace, interrupt: &AtomicBool) -> Result<(), Failure> {
         eprintln!("shrinking: {}", self.promise.broken());
         for number in 0..self.rounds.len() {
+            if self.rounds[number].not_kept.is_some() {
+                continue;
+            }
             let (plan, promise) = kept::plan(&self.rounds[number].directory)?;
             let base = workplace.path().join(format!("shrink-{}-{number}", promise as usize));
             std::fs::create_dir(&base).map_err(Failure::environment(base.display(), "mkdir", "free space there"))?;
@@ -164,11 +185,6 @@ impl Violated {
         );
         Ok(())
     }
-}
-
-/// The command that runs a kept round again.
-fn replay(directory: &Path) -> String {
-    format!("stress replay {}", arguments::quoted(&directory.to_string_lossy()))
 }
 
 /// How many runs of a plan go on side by side: many where each mostly waits.
@@ -199,14 +215,6 @@ fn gather(
     for job in 0..options.jobs {
         workers.push(start(&rounds, shared, workplace, job)?);
     }
-    // Only now: the workers go on to their end, whatever the terminal sends to all.
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, interrupt.clone()).map_err(Failure::environment(
-            "signals",
-            "sigaction",
-            "report this",
-        ))?;
-    }
     let begun = Instant::now();
     let mut gathered =
         Gathered { tally: Tally::new(), progress: vec![(0.0, 0)], violated: Vec::new(), interrupted: false };
@@ -225,9 +233,13 @@ fn gather(
         for message in news(&mut workers)? {
             match message {
                 Message::Batch(batch) => tally.add(&batch),
-                Message::Violation { promise, told, kept } => {
-                    let first_line = format!("{}; kept in {}", told.story.lines().next().unwrap_or(""), kept.display());
-                    let kept = Kept { directory: kept, told };
+                Message::Violation { promise, told, round, not_kept } => {
+                    let kept = Kept {
+                        directory: kept::directory(&options.keep, options.template.seed, round),
+                        not_kept,
+                        told,
+                    };
+                    let first_line = format!("{}; {}", kept.told.story.lines().next().unwrap_or(""), kept.replay());
                     if let Some(violated) = violated.iter_mut().find(|violated| violated.promise == promise) {
                         violated.rounds.push(kept);
                     } else {
@@ -236,8 +248,10 @@ fn gather(
                     }
                 }
                 Message::History(lines) => {
-                    if let Some(history) = &mut history {
-                        history.append(lines.as_bytes())?;
+                    if let Some(history) = &mut history
+                        && let Err(unwritable) = history.append(lines.as_bytes())
+                    {
+                        failed.get_or_insert_with(|| unwritable.to_string());
                     }
                 }
                 Message::Failed(why) => failed = failed.or(Some(why)),
@@ -260,7 +274,15 @@ fn gather(
     }
     gathered.violated.sort_by_key(|violated| violated.promise);
     gathered.violated.truncate(STORIES_MAX);
-    failed.map_or(Ok(gathered), |why| Err(Failure::Worker(why)))
+    match failed {
+        // What was seen before stands.
+        Some(why) if gathered.tally.totals.violated > 0 => {
+            eprintln!("error: {why}");
+            Ok(gathered)
+        }
+        Some(why) => Err(Failure::Worker(why)),
+        None => Ok(gathered),
+    }
 }
 
 /// A worker, as the campaign sees it.
@@ -279,7 +301,7 @@ fn start(rounds: &Rounds<'_>, shared: Shared, workplace: &Workplace, job: usize)
     let base = workplace.path().join(job.to_string());
     let process = process::fork(|| {
         // A terminal and a CI system signal the whole group: the campaign alone has it end, with what was found so far.
-        match [Signal::SIGINT, Signal::SIGTERM].into_iter().try_for_each(process::ignore) {
+        match SIGNALS.into_iter().try_for_each(process::ignore) {
             Ok(()) => worker::run(rounds, shared, &base, to.into()),
             Err(_) => 1,
         }

@@ -4,6 +4,22 @@
 //! follows where a fault needs it; what the round leaves is its `history`, which is judged and told there. A `campaign` runs
 //! many rounds, `audit` reads logs that are there already, `qualify` tries file systems, and `cli` has a file for each command.
 
+/// As that of the standard library, where nobody may be left to read standard error: what was found is in the exit code, too.
+macro_rules! eprintln {
+    ($($told:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($told)*);
+    }};
+}
+
+/// The same without the end of a line.
+macro_rules! eprint {
+    ($($told:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stderr(), $($told)*);
+    }};
+}
+
 mod audit;
 mod campaign;
 mod cli;

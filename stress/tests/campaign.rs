@@ -250,7 +250,7 @@ fn an_interrupt_ends_with_the_verdict_so_far_and_leaves_nothing_behind() {
     rustix::process::kill_process(process, rustix::process::Signal::INT).expect("it runs");
     let output = campaign.wait_with_output().expect("it ends");
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert_eq!(output.status.code(), Some(3), "{told}");
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["interrupted"], true);
     assert!(report["rounds"].as_u64() > Some(0));

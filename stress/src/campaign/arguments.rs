@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use models::verdict::Verdict;
 use models::zoo;
 
@@ -25,16 +27,16 @@ const REGISTRANTS_MAX: usize = 1024;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many elections to run
-    #[arg(long, default_value_t = 10_000, conflicts_with = "duration")]
+    #[arg(long, default_value_t = 10_000, conflicts_with = "duration", allow_negative_numbers = true)]
     rounds: u64,
     /// Run for so long in place of a number of rounds, such as 90s or 10m
-    #[arg(long, value_parser = span::parse)]
+    #[arg(long, value_parser = parse_duration)]
     duration: Option<Duration>,
     /// How many instances take part in each
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, allow_negative_numbers = true)]
     registrants: usize,
     /// How many events each of them receives
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, allow_negative_numbers = true)]
     events: usize,
     /// How long the first term stays open for registration
     #[arg(long, default_value = "150ms", value_parser = span::parse)]
@@ -52,14 +54,12 @@ pub(crate) struct Arguments {
     /// Drive the instances of a process by a thread each
     #[arg(long)]
     threads: bool,
-    /// What is done to the rounds, in turns: names separated by commas, or all
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Kind::parse)]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Kind::parse, help = faults_help())]
     faults: Vec<Vec<Kind>>,
-    /// The protocol: the journal, or one of the zoo
-    #[arg(long, default_value = "journal", value_name = "NAME")]
+    #[arg(long, default_value = "journal", value_name = "NAME", help = protocol_help())]
     protocol: String,
     /// What plans are drawn from [default: a random number]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Run only the K-th of N parts of the rounds, to be joined by `stress merge`
     #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE)]
@@ -71,7 +71,8 @@ pub(crate) struct Arguments {
     /// Where the election directories are made [default: /dev/shm, or the temporary directory]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Where the directories of violated rounds are kept [default: stress-kept in the temporary directory]
+    /// Where the directories of violated rounds are kept [default: stress-kept-UID in the temporary
+    /// directory]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Tell violated rounds as they were, without looking for smaller ones that break the same promise
@@ -98,6 +99,25 @@ pub(crate) struct Arguments {
 enum Expect {
     Registrations(usize),
     Nothing,
+}
+
+/// The help of --faults, which names them.
+fn faults_help() -> String {
+    let names: Vec<_> = Kind::value_variants().iter().map(|kind| kind.name()).collect();
+    format!("What is done to the rounds, in turns, separated by commas: {}, or all", names.join(", "))
+}
+
+/// The help of --protocol, which names them.
+fn protocol_help() -> String {
+    let names: Vec<_> = zoo::PROTOCOLS.iter().map(|protocol| protocol.name).collect();
+    format!("The protocol: {}", names.join(", "))
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    match span::parse(text)? {
+        Duration::ZERO => Err("in no time no round is run: give a span such as 90s or 10m".into()),
+        duration => Ok(duration),
+    }
 }
 
 fn parse_expect(text: &str) -> Result<Expect, String> {
@@ -172,6 +192,13 @@ impl Arguments {
         let mut faults: Vec<Kind> = self.faults.iter().flatten().copied().collect();
         faults.sort_unstable();
         faults.dedup();
+        if !self.foreign.is_wanted() {
+            let is_all = Kind::value_variants().iter().all(|kind| faults.contains(kind));
+            if let Some(kind) = faults.iter().find(|kind| kind.is_for_programs() && !is_all) {
+                return usage(format!("--faults {}: it is for programs; give one by --registrant", kind.name()));
+            }
+            faults.retain(|kind| !kind.is_for_programs());
+        }
         if self.threads && !faults.is_empty() {
             return usage("--threads: faults happen to processes; leave it away, or leave --faults away".into());
         }
@@ -214,7 +241,7 @@ impl Arguments {
             jobs,
             floor_jobs: jobs.min(processors),
             dir: workplace::parent(self.dir.as_deref()),
-            keep: self.keep.clone().unwrap_or_else(|| std::env::temp_dir().join("stress-kept")),
+            keep: self.keep.clone().unwrap_or_else(|| default_keep()),
             shrinks: !self.no_shrink,
             export_json: self.export_json.clone(),
             junit: self.junit.clone(),
@@ -283,6 +310,29 @@ impl fmt::Display for Options {
         }
         let (dir, keep) = (dir.to_string_lossy(), keep.to_string_lossy());
         write!(formatter, " --jobs {jobs} --dir {} --keep {}", quoted(&dir), quoted(&keep))
+    }
+}
+
+/// Where violated rounds are kept that are not told where: a directory of this user's own.
+fn default_keep() -> PathBuf {
+    std::env::temp_dir().join(format!("stress-kept-{}", rustix::process::geteuid().as_raw()))
+}
+
+/// A path for a shell, whatever bytes it is of.
+pub(crate) fn quoted_path(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => quoted(text).into_owned(),
+        None => {
+            let bytes = path.as_os_str().as_bytes().iter();
+            let escaped: String = bytes
+                .map(|&byte| match byte {
+                    b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                    b' '..=b'~' => char::from(byte).to_string(),
+                    byte => format!("\\x{byte:02x}"),
+                })
+                .collect();
+            format!("$'{escaped}'")
+        }
     }
 }
 

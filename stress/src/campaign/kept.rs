@@ -4,7 +4,7 @@
 //! has what the instances did and believed; `story.txt` tells it. `shrunk.json` is the smallest plan that breaks the same.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
@@ -17,6 +17,11 @@ use crate::round::native::Rig;
 const PLAN: &str = "plan.json";
 const BROKEN: &str = "broken.json";
 const SHRUNK: &str = "shrunk.json";
+
+/// Where a round is kept.
+pub(crate) fn directory(keep: &Path, seed: u64, round: u64) -> PathBuf {
+    keep.join(format!("{seed}-{round}"))
+}
 
 /// Keeps a round whose files are still there.
 pub(crate) fn keep(directory: &Path, plan: &Plan, rig: &Rig, promise: Promise, told: &Told) -> Result<(), Failure> {

@@ -22,15 +22,16 @@ use self::judge::Judged;
 use self::kept::Kept;
 pub(crate) use self::kept::is_kept;
 pub(crate) use self::replay::replay;
-use self::report::{Ending, Report, Tally};
-use super::Workplace;
+use self::report::{Ending, Report, Story, Tally};
+use super::{Workplace, quoted_path};
 use crate::cli::exit::Exit;
 use crate::cli::interrupt::flag_of_signals;
 use crate::cli::{export, span};
-use crate::control::stall;
+use crate::control::follower;
 use crate::failure::Failure;
 pub(crate) use crate::plan::fault::program::Fault;
 use crate::plan::program::{Plan, Template};
+use crate::round::program::acts::Acts;
 use crate::round::program::command::Program;
 use crate::round::program::ground::Ground;
 use crate::round::program::load::Load;
@@ -44,7 +45,8 @@ const STORIES_MAX: u64 = 3;
 #[command(next_help_heading = "Options for programs of your own")]
 #[group(id = "foreign")]
 pub(crate) struct Arguments {
-    /// Elect among copies of this program, which speaks the protocol of REGISTRANTS.md
+    /// Elect among copies of this program, which speaks the protocol of REGISTRANTS.md, or is seen to act by --acts-when or
+    /// --acts-file; {dir}, {id} and {log} stand for the election directory, the copy's ID and the log
     #[arg(
         long,
         value_name = "CMD",
@@ -60,6 +62,26 @@ pub(crate) struct Arguments {
     /// How long a registrant may take to end once it is told to quit
     #[arg(long, default_value = "10s", value_parser = span::parse, requires = "registrant")]
     patience: Duration,
+    /// How long a primary is stopped: a lease that lasts longer is not seen to fail [default: as long as --settle, and 16s
+    /// now and then, or until another is primary]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse, requires = "registrant")]
+    stop_for: Option<Duration>,
+    /// How long it may take until somebody is primary again; nobody waits longer than it takes
+    #[arg(long, value_name = "SPAN", default_value = "15s", value_parser = span::parse, requires = "registrant")]
+    takeover_within: Duration,
+    /// Run this command of the shell before each round, such as one that leaves a stale lock in {dir}
+    #[arg(long, value_name = "CMD", requires = "registrant")]
+    setup: Option<String>,
+    /// What the copies elect over beside ELECTION_DIR: a path, or @NAME for an abstract socket; may be given again
+    #[arg(long, value_name = "PATH", requires = "registrant")]
+    watch: Vec<String>,
+    /// A copy acts from the first line on that this matches, on standard output or error: for programs that speak no protocol
+    #[arg(long, value_name = "REGEX", requires = "registrant")]
+    acts_when: Option<String>,
+    /// A copy acts from its first write to this file on: its own where {id} stands in the path, else it is known by its ID or
+    /// process ID in what is written
+    #[arg(long, value_name = "PATH", requires = "registrant")]
+    acts_file: Option<String>,
     /// Measure as well how fast the program is started and waited for alone
     #[arg(long, requires = "registrant")]
     floor: bool,
@@ -108,20 +130,33 @@ pub(crate) fn run(arguments: &Arguments, common: Common) -> Result<Exit, Failure
         program: Program::new(text, arguments.shell)?,
         settle: arguments.settle,
         patience: arguments.patience,
+        stop_for: arguments.stop_for,
+        takeover_within: arguments.takeover_within,
+        setup: arguments.setup.clone(),
+        watch: arguments.watch.clone(),
+        acts: Acts { when: arguments.acts_when.clone(), file: arguments.acts_file.clone() },
         speaks: Arc::default(),
         interrupt: flag_of_signals()?,
     };
+    conditions.acts.pattern()?;
     let base = workplace(&dir)?;
     let is_root = rustix::process::geteuid().is_root();
     let mut skipped = Vec::new();
-    for (fault, why) in [
-        (Fault::Stall, &stall::why_impossible as &dyn Fn() -> Option<String>),
-        (Fault::Permissions, &|| if is_root { why_not_unprivileged(&conditions, base.path()) } else { None }),
-    ] {
-        if let Some(why) = faults.contains(&fault).then(why).flatten() {
-            faults.retain(|one| *one != fault);
-            skipped.push(format!("{fault}: {why}"));
-        }
+    let mut skip = |faults: &mut Vec<Fault>, is_skipped: fn(Fault) -> bool, why: &str| {
+        skipped.extend(faults.iter().filter(|fault| is_skipped(**fault)).map(|fault| format!("{fault}: {why}")));
+        faults.retain(|fault| !is_skipped(*fault));
+    };
+    if faults.iter().any(|fault| fault.follows())
+        && let Some(why) = follower::why_impossible()
+    {
+        skip(&mut faults, Fault::follows, &why);
+    }
+    // Whether failing is an answer is known of a program alone that does elect itself where it can.
+    let is_needed = faults.iter().any(|fault| fault.lets_fail());
+    let control = if is_needed { control(&conditions, base.path(), is_root) } else { Ok(()) };
+    if is_root && let Err(why) = &control {
+        const USER: &str = "who is root is kept out by no permissions, and as another user the program fails";
+        skip(&mut faults, |fault| fault == Fault::Permissions, &format!("{USER}: {why}"));
     }
     let settings = Settings {
         conditions,
@@ -132,21 +167,32 @@ pub(crate) fn run(arguments: &Arguments, common: Common) -> Result<Exit, Failure
     };
     eprintln!("{settings}");
     let begun = Instant::now();
-    let tally = {
+    let (tally, failure) = {
         let _load = settings.template.faults.contains(&Fault::Load).then(Load::start);
         gather(&settings, base.path(), &keep)
     };
     orphan::end(None);
-    let tally = tally?;
+    let failure = match failure {
+        // What was seen before stands.
+        Some(failure) if tally.violated > 0 => {
+            eprintln!("error: {failure}");
+            Some(failure.to_string())
+        }
+        Some(failure) => return Err(failure),
+        None => None,
+    };
     let seconds = begun.elapsed().as_secs_f64();
-    let floor = if arguments.floor { Some(floor::rounds_per_second(&settings, base.path())?) } else { None };
     let interrupted = settings.conditions.interrupt.load(Ordering::Relaxed);
-    let report = Report::new(&settings, tally, Ending { seconds, interrupted, skipped, floor });
+    let floor = if arguments.floor && !interrupted && failure.is_none() {
+        Some(floor::rounds_per_second(&settings, base.path())?)
+    } else {
+        None
+    };
+    let is_controlled = is_needed && control.is_ok();
+    let report = Report::new(&settings, tally, Ending { seconds, interrupted, failure, is_controlled, skipped, floor });
     eprintln!("{report}");
-    if let Some(target) = &export_json {
-        export::json(target, &report)?;
-    }
-    Ok(report.verdict.into())
+    let exported = export_json.as_deref().map_or(Ok(()), |target| export::json(target, &report));
+    Exit::after(report.verdict, exported)
 }
 
 /// A directory for rounds, through which whoever runs as another user finds its way.
@@ -161,7 +207,18 @@ fn workplace(parent: &Path) -> Result<Workplace, Failure> {
 impl std::fmt::Display for Settings {
     /// What the campaign is, as it can be run again. Which of several processes is faster, a seed does not say.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Conditions { program, settle, patience, .. } = &self.conditions;
+        let Conditions {
+            program,
+            settle,
+            patience,
+            stop_for,
+            takeover_within,
+            setup,
+            watch,
+            acts: Acts { when, file },
+            speaks: _,
+            interrupt: _,
+        } = &self.conditions;
         let text = shell_words::quote(program.text());
         let shell = if program.is_for_shell() { " --shell" } else { "" };
         write!(formatter, "stress campaign --registrant {text}{shell} --registrants {}", self.template.registrants)?;
@@ -174,12 +231,15 @@ impl std::fmt::Display for Settings {
             " --events {} --early {} --seed {} --jobs {}",
             self.template.events, self.template.early, self.template.seed, self.jobs
         )?;
-        write!(
-            formatter,
-            " --settle {} --patience {}",
-            shell_words::quote(&span::show(*settle)),
-            shell_words::quote(&span::show(*patience))
-        )?;
+        let spans = [("settle", settle), ("patience", patience), ("takeover-within", takeover_within)];
+        for (name, span) in spans.into_iter().chain(stop_for.as_ref().map(|span| ("stop-for", span))) {
+            write!(formatter, " --{name} {}", shell_words::quote(&span::show(*span)))?;
+        }
+        let texts = [("setup", setup), ("acts-when", when), ("acts-file", file)];
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
+        for (name, text) in texts.chain(watch.iter().map(|path| ("watch", path))) {
+            write!(formatter, " --{name} {}", shell_words::quote(text))?;
+        }
         if !self.template.faults.is_empty() {
             let faults: Vec<_> = self.template.faults.iter().map(ToString::to_string).collect();
             write!(formatter, " --faults {}", faults.join(","))?;
@@ -190,15 +250,17 @@ impl std::fmt::Display for Settings {
 
 /// What a job tells of a round.
 struct News {
+    round: u64,
     fault: Option<Fault>,
     /// Whether it happened: a registrant may have ended before.
     is_exercised: bool,
     judged: Judged,
     errors: String,
-    story: Option<String>,
+    story: Option<Story>,
 }
 
-fn gather(settings: &Settings, base: &Path, keep: &Path) -> Result<Tally, Failure> {
+/// Runs the rounds, and adds up what they show; and says what kept it from going on, if anything did.
+fn gather(settings: &Settings, base: &Path, keep: &Path) -> (Tally, Option<Failure>) {
     let interrupt = &settings.conditions.interrupt;
     let (next, stories, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let mut tally = Tally::new();
@@ -221,10 +283,11 @@ fn gather(settings: &Settings, base: &Path, keep: &Path) -> Result<Tally, Failur
                 stop.store(true, Ordering::Relaxed);
             }
             match news.recv_timeout(Duration::from_millis(50)) {
-                Ok(Ok(News { fault, is_exercised, judged, errors, story })) => {
-                    tally.add(fault, is_exercised, &judged, &errors);
+                Ok(Ok(News { round, fault, is_exercised, judged, errors, story })) => {
+                    tally.add(round, fault, is_exercised, &judged, &errors);
                     if let Some(story) = story {
                         bar.suspend(|| eprintln!("\n{story}"));
+                        tally.stories.push(story);
                     }
                     bar.set_position(tally.rounds());
                     bar.set_message(format!("{} violated", tally.violated));
@@ -235,7 +298,7 @@ fn gather(settings: &Settings, base: &Path, keep: &Path) -> Result<Tally, Failur
             }
         }
         bar.finish_and_clear();
-        failed.map_or(Ok(tally), Err)
+        (tally, failed)
     })
 }
 
@@ -275,46 +338,73 @@ impl Job<'_> {
         }
     }
 
-    /// Runs a round; nothing comes of one that is interrupted.
+    /// Runs a round; nothing comes of one that is interrupted before anything is seen.
     fn round(&self, number: u64) -> Result<Option<News>, Failure> {
         let Self { settings, base, .. } = self;
-        let plan = Plan::draw(&settings.template, number);
-        let Some((ground, ran)) = settings.conditions.run(&plan, base)? else { return Ok(None) };
+        let mut plan = Plan::draw(&settings.template, number);
+        let (mut ground, mut ran) = settings.conditions.run(&plan, base)?;
+        let nearer = plan.clone().aimed_within(ran.counted);
+        let is_far = ran.missed && nearer != plan;
+        if is_far && !settings.conditions.interrupt.load(Ordering::Relaxed) {
+            // It makes fewer touches than the plan had it make.
+            clear(&ground, base)?;
+            plan = nearer;
+            (ground, ran) = settings.conditions.run(&plan, base)?;
+        }
         let judged = judge::judge(&plan, &ran);
+        if judged.broken.is_empty() && settings.conditions.interrupt.load(Ordering::Relaxed) {
+            return clear(&ground, base).map(|()| None);
+        }
         let story = (!judged.broken.is_empty() && self.stories.fetch_add(1, Ordering::Relaxed) < STORIES_MAX)
-            .then(|| self.keep(&plan, &ground, &story::tell(&plan, &ran, &judged)))
-            .transpose()?;
+            .then(|| self.keep(&plan, &ground, &story::tell(&plan, &ran, &judged)));
         let is_exercised = ran.is_exercised(&plan);
-        clear(&ground, base)?;
-        Ok(Some(News { fault: plan.fault, is_exercised, judged, errors: ran.errors, story }))
+        if let Err(failure) = clear(&ground, base) {
+            // What was seen in it stands.
+            eprintln!("warning: {failure}");
+        }
+        Ok(Some(News { round: plan.round, fault: plan.fault, is_exercised, judged, errors: ran.errors, story }))
     }
 
-    /// Keeps a violated round: its files, its story, and what runs it again.
-    fn keep(&self, plan: &Plan, ground: &Ground, story: &str) -> Result<String, Failure> {
+    /// Keeps a violated round: its files, its story, and what runs it again. One that cannot be kept is told all the same.
+    fn keep(&self, plan: &Plan, ground: &Ground, story: &str) -> Story {
         let Settings { conditions, template: Template { seed, faults, .. }, .. } = self.settings;
         let directory = self.keep.join(format!("foreign-{seed}-{}", plan.round));
-        let has_load = faults.contains(&Fault::Load);
-        let kept = Kept { conditions: conditions.clone(), seed: *seed, has_load, plan: plan.clone() };
-        kept::keep(&directory, &kept, ground, story)?;
-        Ok(format!(
-            "{story}  its files are kept in {directory}\nrun it again: stress replay {directory}",
-            directory = directory.display()
-        ))
+        let kept = std::env::current_dir()
+            .map_err(Failure::environment("the working directory", "getcwd", "run it in one that is there"))
+            .and_then(|working_directory| {
+                let has_load = faults.contains(&Fault::Load);
+                let kept = Kept {
+                    conditions: conditions.clone(),
+                    seed: *seed,
+                    has_load,
+                    plan: plan.clone(),
+                    working_directory,
+                };
+                kept::keep(&directory, &kept, ground, story)
+            });
+        let (kept, not_kept) = match kept {
+            Ok(()) => (Some(quoted_path(&directory)), None),
+            Err(failure) => (None, Some(failure.to_string())),
+        };
+        Story { round: plan.round, story: story.to_owned(), kept, not_kept }
     }
 }
 
-/// Why the program cannot run as a user whom permissions keep out, if it cannot: one of it must elect itself.
-fn why_not_unprivileged(conditions: &Conditions, base: &Path) -> Option<String> {
-    const USER: &str = "who is root is kept out by no permissions, and as another user";
-    let plan = Plan::unprivileged();
-    match conditions.run(&plan, base) {
-        Ok(None) => Some("it was interrupted".into()),
-        Ok(Some((ground, ran))) => {
-            let judged = judge::judge(&plan, &ran);
-            let broken = judged.broken.first().map(ToString::to_string);
-            let why = judged.unjudged.or(broken).or_else(|| clear(&ground, base).err().map(|error| error.to_string()));
-            why.map(|why| format!("{USER} the program fails: {why} {}", ran.errors.trim()).trim_end().to_owned())
-        }
-        Err(failure) => Some(format!("{USER}: {failure}")),
+/// Whether one copy elects itself where nothing is done to it, as a user whom permissions keep out; if not, why.
+fn control(conditions: &Conditions, base: &Path, unprivileged: bool) -> Result<(), String> {
+    let plan = Plan::control(unprivileged);
+    let hint = unreachable_hint(unprivileged);
+    let (ground, ran) = conditions.run(&plan, base).map_err(|failure| format!("{failure}{hint}"))?;
+    let judged = judge::judge(&plan, &ran);
+    let broken = judged.broken.first().map(ToString::to_string);
+    clear(&ground, base).map_err(|failure| failure.to_string())?;
+    match judged.unjudged.or(broken) {
+        Some(why) => Err(format!("{why} {}{hint}", ran.errors.trim()).trim_end().to_owned()),
+        None => Ok(()),
     }
+}
+
+/// What may keep another user from a program.
+fn unreachable_hint(unprivileged: bool) -> &'static str {
+    if unprivileged { " (the program and its interpreter must be within the reach of user 65534)" } else { "" }
 }

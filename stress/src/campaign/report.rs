@@ -217,6 +217,10 @@ impl Report {
         } else if let Some((why, _)) = self.unjudged.iter().max_by_key(|(_, count)| **count) {
             let count: u64 = self.unjudged.values().sum();
             (Verdict::Inconclusive, Some(format!("{count} of {} rounds could not be judged: {why}", self.rounds)))
+        } else if self.interrupted {
+            (Verdict::Inconclusive, Some("it was ended early".into()))
+        } else if self.primaries.one + self.primaries.many + self.events.once == 0 {
+            (Verdict::Inconclusive, Some("nobody was ever primary: nothing was judged".into()))
         } else if !missing.is_empty() {
             let why = format!("these faults never happened: {}; run more rounds", missing.join(", "));
             (Verdict::Inconclusive, Some(why))

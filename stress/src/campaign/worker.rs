@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,10 @@ pub(crate) enum Message {
         promise: Promise,
         /// What happened in it.
         told: Told,
-        /// Where its files are.
-        kept: PathBuf,
+        /// Its number.
+        round: u64,
+        /// Why its files could not be kept, if they could not.
+        not_kept: Option<String>,
     },
     /// The lines of a round's history.
     History(String),
@@ -156,10 +158,11 @@ impl Worker {
         if let Some(promise) = findings.gravest()
             && shared.violated[promise as usize].fetch_add(1, Ordering::Relaxed) < KEPT_MAX
         {
-            let kept = rounds.keep.join(format!("{}-{}", plan.seed, plan.round));
+            let kept = kept::directory(rounds.keep, plan.seed, plan.round);
             let told = Told::new(plan, &ran, rig, &findings);
-            kept::keep(&kept, plan, rig, promise, &told)?;
-            self.send(&Message::Violation { promise, told, kept }).map_err(heard())?;
+            let not_kept = kept::keep(&kept, plan, rig, promise, &told).err().map(|failure| failure.to_string());
+            let violation = Message::Violation { promise, told, round: plan.round, not_kept };
+            self.send(&violation).map_err(heard())?;
         }
         rig.clean()
     }

@@ -21,6 +21,19 @@ pub(crate) enum Exit {
     Environment = 4,
 }
 
+impl Exit {
+    /// How a run ends whose verdict was reached before something else failed: a violation stands.
+    pub(crate) fn after(verdict: Verdict, rest: Result<(), Failure>) -> Result<Self, Failure> {
+        match (verdict, rest) {
+            (Verdict::Violated, Err(failure)) => {
+                eprintln!("error: {failure}");
+                Ok(Self::Violated)
+            }
+            (verdict, rest) => rest.map(|()| verdict.into()),
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

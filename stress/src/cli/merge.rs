@@ -33,8 +33,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let report = Report::merge(&reports).map_err(Failure::Usage)?;
     eprintln!("{report}");
-    if let Some(json) = json {
-        json.write(&report.to_json())?;
-    }
-    Ok(report.verdict.into())
+    let exported = json.map_or(Ok(()), |json| json.write(&report.to_json()));
+    Exit::after(report.verdict, exported.map_err(Failure::from))
 }

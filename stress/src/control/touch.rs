@@ -1,143 +1,186 @@
-//! Whether a system call that a followed thread is about to make concerns files below a directory.
+//! Whether a system call that a followed thread is about to make concerns what copies of a program elect over.
 #![allow(unsafe_code, reason = "what the kernel tells of a system call is a union")]
 
-use std::fs::{self, File};
+mod calls;
+mod memory;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
 
 use nix::libc;
 use nix::sys::ptrace;
 use nix::unistd::Pid;
 
-/// Where among its arguments a call names a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Names {
-    /// By a path.
-    Path(usize),
-    /// By the descriptor of a directory and a path below it.
-    At(usize, usize),
-    /// By a descriptor.
-    Descriptor(usize),
+pub(crate) use self::calls::Effect;
+use self::calls::{Names, call};
+
+/// A call that concerns what is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Touch {
+    pub(crate) call: &'static str,
+    /// The file, as seen from the election directory where it is in it.
+    pub(crate) file: String,
+    pub(crate) effect: Effect,
 }
 
-/// The directory by its path as it was given and by the one that the kernel has for it.
-#[derive(Debug)]
+impl fmt::Display for Touch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}({})", self.call, self.file)
+    }
+}
+
+/// What a thread is at when it stops for a system call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It is about to make a call, which may be a touch.
+    Entry(Option<Touch>),
+    /// It has made one, with this result; errors are negative.
+    Exit(i64),
+}
+
+/// The election directory, and whatever else a program is said to elect over.
+#[derive(Clone, Debug)]
 pub(crate) struct Watched {
-    given: PathBuf,
-    real: PathBuf,
+    /// Each as it was given and as the kernel has it. The first is the election directory.
+    roots: Vec<(PathBuf, PathBuf)>,
+    /// Names of abstract sockets.
+    abstract_names: Vec<Vec<u8>>,
 }
 
 impl Watched {
-    pub(crate) fn new(directory: &Path) -> io::Result<Self> {
-        Ok(Self { given: directory.to_owned(), real: fs::canonicalize(directory)? })
-    }
-
-    /// What a thread that has stopped at a system call is about to do to the directory: the call and the file. Nothing
-    /// where it does nothing to it, or has already done so.
-    pub(crate) fn touch(&self, thread: Pid) -> io::Result<Option<String>> {
-        let info = ptrace::syscall_info(thread)?;
-        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
-            return Ok(None);
-        }
-        // SAFETY: `op` says that the kernel has filled in this variant.
-        let entry = unsafe { info.u.entry };
-        let Some((call, names)) = i64::try_from(entry.nr).ok().and_then(|number| call(number, entry.args[1])) else {
-            return Ok(None);
-        };
-        Ok(names.iter().find_map(|names| {
-            let path = named(thread, *names, &entry.args)?;
-            self.holds(&path).then(|| format!("{call}({})", self.short(&path).display()))
-        }))
-    }
-
-    fn holds(&self, path: &Path) -> bool {
-        path.starts_with(&self.given) || path.starts_with(&self.real)
-    }
-
-    /// A path as seen from the directory.
-    fn short<'a>(&self, path: &'a Path) -> &'a Path {
-        let short = path.strip_prefix(&self.given).or_else(|_| path.strip_prefix(&self.real)).unwrap_or(path);
-        if short.as_os_str().is_empty() { Path::new(".") } else { short }
-    }
-}
-
-/// The calls that look at files or change them, by their numbers: their names, and where they name a file.
-fn call(number: i64, second: u64) -> Option<(&'static str, &'static [Names])> {
-    use Names::{At, Descriptor, Path};
-    #[cfg(target_arch = "x86_64")]
-    match number {
-        libc::SYS_open => return Some(("open", &[Path(0)])),
-        libc::SYS_creat => return Some(("creat", &[Path(0)])),
-        libc::SYS_stat => return Some(("stat", &[Path(0)])),
-        libc::SYS_lstat => return Some(("lstat", &[Path(0)])),
-        libc::SYS_access => return Some(("access", &[Path(0)])),
-        libc::SYS_mkdir => return Some(("mkdir", &[Path(0)])),
-        libc::SYS_rmdir => return Some(("rmdir", &[Path(0)])),
-        libc::SYS_unlink => return Some(("unlink", &[Path(0)])),
-        libc::SYS_rename => return Some(("rename", &[Path(0), Path(1)])),
-        libc::SYS_link => return Some(("link", &[Path(0), Path(1)])),
-        libc::SYS_symlink => return Some(("symlink", &[Path(1)])),
-        libc::SYS_readlink => return Some(("readlink", &[Path(0)])),
-        libc::SYS_renameat => return Some(("renameat", &[At(0, 1), At(2, 3)])),
-        _ => {}
-    }
-    Some(match number {
-        libc::SYS_openat => ("openat", &[At(0, 1)]),
-        libc::SYS_openat2 => ("openat2", &[At(0, 1)]),
-        libc::SYS_newfstatat => ("newfstatat", &[At(0, 1)]),
-        libc::SYS_statx => ("statx", &[At(0, 1)]),
-        libc::SYS_faccessat => ("faccessat", &[At(0, 1)]),
-        libc::SYS_faccessat2 => ("faccessat2", &[At(0, 1)]),
-        libc::SYS_mkdirat => ("mkdirat", &[At(0, 1)]),
-        libc::SYS_unlinkat => ("unlinkat", &[At(0, 1)]),
-        libc::SYS_renameat2 => ("renameat2", &[At(0, 1), At(2, 3)]),
-        libc::SYS_linkat => ("linkat", &[At(0, 1), At(2, 3)]),
-        libc::SYS_symlinkat => ("symlinkat", &[At(1, 2)]),
-        libc::SYS_readlinkat => ("readlinkat", &[At(0, 1)]),
-        libc::SYS_truncate => ("truncate", &[Path(0)]),
-        libc::SYS_flock => ("flock", &[Descriptor(0)]),
-        libc::SYS_fcntl if is_lock(second) => ("fcntl", &[Descriptor(0)]),
-        libc::SYS_read => ("read", &[Descriptor(0)]),
-        libc::SYS_pread64 => ("pread64", &[Descriptor(0)]),
-        libc::SYS_write => ("write", &[Descriptor(0)]),
-        libc::SYS_pwrite64 => ("pwrite64", &[Descriptor(0)]),
-        libc::SYS_writev => ("writev", &[Descriptor(0)]),
-        libc::SYS_ftruncate => ("ftruncate", &[Descriptor(0)]),
-        libc::SYS_fsync => ("fsync", &[Descriptor(0)]),
-        libc::SYS_fdatasync => ("fdatasync", &[Descriptor(0)]),
-        libc::SYS_getdents64 => ("getdents64", &[Descriptor(0)]),
-        _ => return None,
-    })
-}
-
-/// Whether a command of fcntl(2) takes or gives up a lock.
-fn is_lock(command: u64) -> bool {
-    let locks = [libc::F_SETLK, libc::F_SETLKW, libc::F_OFD_SETLK, libc::F_OFD_SETLKW];
-    i32::try_from(command).is_ok_and(|command| locks.contains(&command))
-}
-
-/// The file that a call names.
-fn named(thread: Pid, names: Names, arguments: &[u64; 6]) -> Option<PathBuf> {
-    match names {
-        Names::Descriptor(place) => descriptor(thread, arguments[place]),
-        Names::Path(place) => {
-            let path = text(thread, arguments[place])?;
-            if path.is_absolute() { Some(path) } else { Some(link(thread, "cwd")?.join(path)) }
-        }
-        Names::At(directory, place) => {
-            let path = text(thread, arguments[place])?;
-            if path.as_os_str().is_empty() {
-                // The status of an open file decides nothing, and some programs ask for it each time.
-                None
-            } else if path.is_absolute() {
-                Some(path)
+    /// The directory, and beside it paths and, behind an `@`, names of abstract sockets.
+    pub(crate) fn new(directory: &Path, others: &[String]) -> io::Result<Self> {
+        let mut watched =
+            Self { roots: vec![(directory.to_owned(), fs::canonicalize(directory)?)], abstract_names: Vec::new() };
+        for other in others {
+            if let Some(name) = other.strip_prefix('@') {
+                watched.abstract_names.push(name.as_bytes().to_vec());
             } else {
-                Some(descriptor(thread, arguments[directory])?.join(path))
+                let given = lexical(&std::path::absolute(other)?);
+                watched.roots.push((given.clone(), real(&given)));
+            }
+        }
+        Ok(watched)
+    }
+
+    /// What a thread that has stopped for a system call is at.
+    pub(crate) fn stage(&self, thread: Pid) -> io::Result<Option<Stage>> {
+        let info = ptrace::syscall_info(thread)?;
+        Ok(match info.op {
+            libc::PTRACE_SYSCALL_INFO_ENTRY => {
+                // SAFETY: `op` says that the kernel has filled in this variant.
+                let entry = unsafe { info.u.entry };
+                let number = i64::try_from(entry.nr).unwrap_or(-1);
+                Some(Stage::Entry(self.touch(thread, number, &entry.args)))
+            }
+            libc::PTRACE_SYSCALL_INFO_EXIT => {
+                // SAFETY: `op` says that the kernel has filled in this variant.
+                Some(Stage::Exit(unsafe { info.u.exit }.sval))
+            }
+            _ => None,
+        })
+    }
+
+    fn touch(&self, thread: Pid, number: i64, arguments: &[u64; 6]) -> Option<Touch> {
+        let (name, names, effect) = call(number, thread, arguments)?;
+        let file = names.iter().find_map(|names| self.named(thread, *names, arguments))?;
+        Some(Touch { call: name, file, effect })
+    }
+
+    /// The watched file that a call names, if it names one.
+    fn named(&self, thread: Pid, names: Names, arguments: &[u64; 6]) -> Option<String> {
+        match names {
+            Names::Descriptor(place) => self.opened(thread, arguments[place]),
+            Names::Path(place) => {
+                let path = memory::path(thread, arguments[place])?;
+                self.seen(&if path.is_absolute() { path } else { link(thread, "cwd")?.join(path) })
+            }
+            Names::At(directory, place) | Names::AtOrItself(directory, place) => {
+                let path = memory::path(thread, arguments[place]).unwrap_or_default();
+                if path.is_absolute() {
+                    self.seen(&path)
+                } else if !path.as_os_str().is_empty() {
+                    self.seen(&descriptor(thread, arguments[directory])?.join(path))
+                } else if matches!(names, Names::AtOrItself(..)) {
+                    self.opened(thread, arguments[directory])
+                } else {
+                    // The status of an open file decides nothing, and some programs ask for it each time.
+                    None
+                }
+            }
+            Names::Address(address, length) => {
+                let address = memory::socket_address(thread, arguments[address], arguments[length])?;
+                match address.split_first() {
+                    Some((0, name)) => self.abstract_name(name),
+                    _ => {
+                        let end = address.iter().position(|&byte| byte == 0).unwrap_or(address.len());
+                        let path = Path::new(OsStr::from_bytes(&address[..end]));
+                        self.seen(&if path.is_absolute() { path.to_owned() } else { link(thread, "cwd")?.join(path) })
+                    }
+                }
             }
         }
     }
+
+    /// The watched file that a descriptor is open on; of a socket, the one that it is bound to.
+    fn opened(&self, thread: Pid, number: u64) -> Option<String> {
+        let path = descriptor(thread, number)?;
+        let Some(inode) = path.to_str().and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')) else {
+            return self.seen(&path);
+        };
+        // Num RefCount Protocol Flags Type St Inode Path
+        let sockets = String::from_utf8_lossy(&fs::read(format!("/proc/{thread}/net/unix")).ok()?).into_owned();
+        let line = sockets.lines().find(|line| line.split_ascii_whitespace().nth(6) == Some(inode))?;
+        let (_, name) = line.split_once(&format!(" {inode} "))?;
+        match name.strip_prefix('@') {
+            Some(name) => self.abstract_name(name.as_bytes()),
+            None => self.seen(Path::new(name)),
+        }
+    }
+
+    fn abstract_name(&self, name: &[u8]) -> Option<String> {
+        let is_watched = self.abstract_names.iter().any(|watched| watched == name);
+        is_watched.then(|| format!("@{}", String::from_utf8_lossy(name)))
+    }
+
+    /// A path as it is told, if it is watched.
+    fn seen(&self, path: &Path) -> Option<String> {
+        let path = lexical(path);
+        let path = if self.holds(&path) { path } else { real(&path) };
+        if !self.holds(&path) {
+            return None;
+        }
+        let (given, kernel) = &self.roots[0];
+        let short = path.strip_prefix(given).or_else(|_| path.strip_prefix(kernel)).unwrap_or(&path);
+        Some(if short.as_os_str().is_empty() { ".".into() } else { short.display().to_string() })
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        self.roots.iter().any(|(given, real)| path.starts_with(given) || path.starts_with(real))
+    }
+}
+
+/// A path without `.` and `..`, which are taken at their word.
+fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            component => plain.push(component),
+        }
+    }
+    plain
+}
+
+/// A path as the kernel has it: links on the way are followed, and one at its end is not.
+fn real(path: &Path) -> PathBuf {
+    let real = || Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?));
+    real().unwrap_or_else(|| path.to_owned())
 }
 
 /// What a descriptor is open on.
@@ -151,23 +194,30 @@ fn link(thread: Pid, name: &str) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{thread}/{name}")).ok()
 }
 
-/// The text at an address of a thread, up to its zero.
-fn text(thread: Pid, address: u64) -> Option<PathBuf> {
-    const STEP: u64 = 256;
-    let memory = File::open(format!("/proc/{thread}/mem")).ok()?;
-    let (mut text, mut at) = (Vec::new(), address);
-    while text.len() < libc::PATH_MAX as usize {
-        // No step crosses into a page that may not be there.
-        let mut step = vec![0; usize::try_from(STEP - at % STEP).ok()?];
-        memory.read_exact_at(&mut step, at).ok()?;
-        at += step.len() as u64;
-        match step.iter().position(|&byte| byte == 0) {
-            Some(end) => {
-                text.extend_from_slice(&step[..end]);
-                return Some(PathBuf::from(std::ffi::OsString::from_vec(text)));
-            }
-            None => text.append(&mut step),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_seen_however_they_are_written() {
+        let base = tempfile::tempdir().expect("a directory");
+        let directory = base.path().join("election");
+        fs::create_dir(&directory).expect("room");
+        std::os::unix::fs::symlink(&directory, base.path().join("link")).expect("room");
+        let outside = base.path().join("run/x.pid");
+        let watched = Watched::new(&directory, &[outside.display().to_string(), "@name".into()]).expect("it is there");
+        let check = |path: &str, expected: Option<&str>| {
+            assert_eq!(watched.seen(&base.path().join(path)).as_deref(), expected, "{path}");
+        };
+        check("election/lock", Some("lock"));
+        check("election", Some("."));
+        check("election/../election/./a/b", Some("a/b"));
+        check("link/lock", Some("lock"));
+        check("elections/lock", None);
+        check("election/../other", None);
+        check("run/x.pid", Some(&outside.display().to_string()));
+        check("run/y.pid", None);
+        assert_eq!(watched.abstract_name(b"name").as_deref(), Some("@name"));
+        assert_eq!(watched.abstract_name(b"names"), None);
     }
-    None
 }

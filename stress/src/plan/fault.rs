@@ -21,10 +21,14 @@ pub(crate) enum Kind {
     Stop,
     /// A delay before a system call, longer than the window
     Stall,
+    /// The primary dies, and whoever finds that out is held before it acts on it, while others take over (programs only)
+    Takeover,
     /// Joiners with smaller IDs
     Late,
     /// An instance leaves or dies and comes back under a fresh ID
     Restart,
+    /// The primary ends in good order while others stay, and another copy starts (programs only)
+    Handover,
     /// The primary dies while a program that it started lives on
     Heir,
     /// A forked copy of the primary tries to log
@@ -45,6 +49,11 @@ impl Kind {
     /// Its name.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Whether it is one for programs alone: to a forked process, others do the same.
+    pub(crate) fn is_for_programs(self) -> bool {
+        matches!(self, Self::Takeover | Self::Handover)
     }
 
     /// Whether a primary dies of it.
@@ -254,6 +263,7 @@ pub(crate) fn draw(kind: Kind, around: Around, random: &mut Rng, mut add: impl F
             Fault::Permissions { target: if random.bool() { Target::Journal } else { Target::Directory } }
         }
         Kind::Load => Fault::Load { processes: random.usize(1..5) },
+        Kind::Takeover | Kind::Handover => unreachable!("it is for programs alone, and refused before"),
     }
 }
 
@@ -267,6 +277,9 @@ mod tests {
         let mut random = Rng::with_seed(1);
         for kind in Kind::parse("all").expect("all kinds") {
             assert_eq!(Kind::parse(&kind.name()), Ok(vec![kind]));
+            if kind.is_for_programs() {
+                continue;
+            }
             let fault = draw(kind, around, &mut random, |_| 4);
             assert_eq!(fault.kind(), kind);
             let text = serde_json::to_string(&fault).expect("JSON");

@@ -3,9 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::fault::program::Fault;
+use crate::control::follower::{Aim, Which};
 
-/// A stall comes at one of so many touches of the election directory; early ones are likelier.
+/// A copy is held at one of so many touches of the election directory; early ones are likelier.
 const TOUCHES_MAX: u32 = 12;
+
+/// The same of those touches that change something.
+const CHANGES_MAX: u32 = 4;
+
+/// One stop in so many lasts long.
+const LONG_EVERY: u64 = 4;
 
 /// What all rounds of a campaign have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +40,14 @@ pub(crate) struct Plan {
     pub(crate) fault: Option<Fault>,
     /// What is drawn from for whatever depends on how the round goes.
     pub(crate) chance: u64,
-    /// Before which touch of the election directory a stall comes, from 1.
-    pub(crate) touch: u32,
+    /// The touch of the election directory at which a copy is held or dies.
+    pub(crate) aim: Aim,
+    /// Whether a stop lasts as long as one may that nobody has asked to be shorter.
+    pub(crate) is_long: bool,
+    /// Whether the primary is asked to end by a signal, and not told to quit.
+    pub(crate) by_signal: bool,
+    /// Whether another copy starts before a successor is primary, and not after.
+    pub(crate) newcomer_first: bool,
     /// Whether the registrants run as a user whom permissions keep out.
     pub(crate) unprivileged: bool,
 }
@@ -56,6 +69,17 @@ impl Plan {
         }
         let chance = random.u64(..);
         let touches = random.u32(1..=TOUCHES_MAX);
+        let number = 1 + random.u32(..touches);
+        // Who takes over touches much, again and again, before it acts; what it does then removes something.
+        let aim = match (fault, random.u8(..4)) {
+            (Some(Fault::Takeover), 0 | 1) => Aim { number: 1, which: Which::Removals, after: false },
+            (Some(Fault::Takeover), 2) => {
+                Aim { number: random.u32(1..=CHANGES_MAX), which: Which::Changes, after: false }
+            }
+            (fault, coin) => {
+                Aim { number, which: Which::All, after: fault == Some(Fault::KillAtCall) && coin % 2 == 0 }
+            }
+        };
         Self {
             round,
             ids,
@@ -63,16 +87,41 @@ impl Plan {
             early: template.early.min(template.events),
             fault,
             chance,
-            touch: 1 + random.u32(..touches),
+            aim,
+            is_long: round % LONG_EVERY == LONG_EVERY - 1,
+            by_signal: random.bool(),
+            newcomer_first: random.bool(),
             unprivileged: fault == Some(Fault::Permissions) && template.is_root,
         }
     }
 
-    /// A round in which nothing is done to a single registrant, as a user whom permissions keep out.
-    pub(crate) fn unprivileged() -> Self {
+    /// A round in which nothing is done to a single registrant; as a user whom permissions keep out, if that is asked.
+    pub(crate) fn control(unprivileged: bool) -> Self {
         let ids = vec!["control-0".into(), "control-1".into()];
         let events = vec!["event-control".into()];
-        Self { round: 0, ids, events, early: 0, fault: None, chance: 0, touch: 1, unprivileged: true }
+        let aim = Aim { number: 1, which: Which::All, after: false };
+        Self {
+            round: 0,
+            ids,
+            events,
+            early: 0,
+            fault: None,
+            chance: 0,
+            aim,
+            is_long: false,
+            by_signal: false,
+            newcomer_first: false,
+            unprivileged,
+        }
+    }
+
+    /// The same, aimed at a touch that there is: one of so many that counted. Where none did, all count.
+    pub(crate) fn aimed_within(mut self, counted: u32) -> Self {
+        if counted == 0 {
+            self.aim.which = Which::All;
+        }
+        self.aim.number = 1 + (self.aim.number - 1) % counted.max(1);
+        self
     }
 
     /// How many take part from the start, or nearly.

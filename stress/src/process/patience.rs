@@ -95,9 +95,8 @@ impl Patience {
         let mut ran = Duration::ZERO;
         for thread in self.threads.values() {
             let had = before.get(&thread.id);
-            let since = |times: fn(&Thread) -> u64| {
-                Duration::from_nanos(times(thread).saturating_sub(had.map_or(0, times)))
-            };
+            let since =
+                |times: fn(&Thread) -> u64| Duration::from_nanos(times(thread).saturating_sub(had.map_or(0, times)));
             let thread_ran = since(|thread| thread.ran_ns);
             ran += thread_ran;
             counts = counts.min(match self.counts {

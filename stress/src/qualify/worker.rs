@@ -265,10 +265,12 @@ fn append(layer: &Layer, handle: Handle, writer: u32, number: u32) -> Answer {
     match layer.perform(Call::Append { handle, bytes: record(writer, number).as_slice().into() }) {
         Reply::Wrote(RECORD_BYTES) => Answer::Done,
         // Where the disk is full, the first write that does not fit is cut, and the next one told why.
-        Reply::Wrote(bytes) => match layer.perform(Call::Append { handle, bytes: record(writer, number).as_slice().into() }) {
-            Reply::Wrote(_) => Answer::Failed(format!("write: {bytes} of {RECORD_BYTES} bytes")),
-            reply => answer_of("write", reply),
-        },
+        Reply::Wrote(bytes) => {
+            match layer.perform(Call::Append { handle, bytes: record(writer, number).as_slice().into() }) {
+                Reply::Wrote(_) => Answer::Failed(format!("write: {bytes} of {RECORD_BYTES} bytes")),
+                reply => answer_of("write", reply),
+            }
+        }
         reply => answer_of("write", reply),
     }
 }

@@ -1,35 +1,38 @@
-//! One election of foreign registrants: started, told events, disturbed, told to quit, and cleared away.
+//! One election of programs: started, told events, disturbed, told to quit, and cleared away.
 
+pub(crate) mod acts;
 pub(crate) mod command;
+mod family;
 pub(crate) mod ground;
 pub(crate) mod load;
 pub(crate) mod orphan;
 pub(crate) mod registrant;
+pub(crate) mod speech;
+mod stage;
 
 use std::io;
-use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
+use self::acts::Acts;
 use self::command::{Limits, Program};
-use self::ground::{Ground, count};
-use self::registrant::{End, Errors, Place, Registrant};
-use crate::control::stall::Followed;
+use self::ground::{Ground, Log};
+use self::registrant::{End, Registrant};
+use self::stage::{Stage, Waited};
 use crate::failure::Failure;
 use crate::plan::fault::program::Fault;
 use crate::plan::program::Plan;
 use crate::process::clock;
+use crate::process::patience::{Patience, Waiting};
 
-/// How long a wait lasts at most before all is looked at again.
-const LOOK: Duration = Duration::from_millis(5);
-
-/// The same where a process is about to end, which nothing tells.
-const LOOK_FOR_END: Duration = Duration::from_micros(100);
+/// How long a stop lasts now and then, where nobody has said how long: longer than leases that people use.
+pub(crate) const LONG_STOP: Duration = Duration::from_secs(16);
 
 /// What a round needs beside its plan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +40,15 @@ pub(crate) struct Conditions {
     pub(crate) program: Program,
     pub(crate) settle: Duration,
     pub(crate) patience: Duration,
+    /// How long a stop lasts, where that was said.
+    pub(crate) stop_for: Option<Duration>,
+    /// How long the others may take to have a primary again.
+    pub(crate) takeover_within: Duration,
+    /// A command of the shell that runs before each round.
+    pub(crate) setup: Option<String>,
+    /// What the copies elect over beside the election directory.
+    pub(crate) watch: Vec<String>,
+    pub(crate) acts: Acts,
     /// Whether any registrant has ever said who is primary.
     #[serde(skip)]
     pub(crate) speaks: Arc<AtomicBool>,
@@ -49,126 +61,399 @@ pub(crate) struct Conditions {
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) registrants: Vec<Registrant>,
+    /// What events were called, those of the plan first.
+    pub(crate) events: Vec<String>,
     /// When one was taken away, stopped or held.
     pub(crate) disturbed_ns: Option<u64>,
-    /// Before which call one was held.
-    pub(crate) held_before: Option<String>,
+    /// At which call one was held or killed: before or after it.
+    pub(crate) held_at: Option<String>,
+    /// Whether one was followed that made too few touches to be held, and how many of them counted.
+    pub(crate) missed: bool,
+    pub(crate) counted: u32,
     /// When the events after that began.
     pub(crate) resumed_ns: Option<u64>,
-    /// How many lines of the log hold each event.
-    pub(crate) entries: Vec<u64>,
-    /// Whether the log had any line at all.
-    pub(crate) has_log: bool,
-    pub(crate) log_too_long: bool,
+    /// The time in which nobody became primary, though somebody lived who could, and when that was known.
+    pub(crate) nobody_within: Option<(Duration, u64)>,
+    /// Whether what was left of one of whom a process was killed went on as primary.
+    pub(crate) goes_on: bool,
+    /// Whether one of whom a process was killed went on acting, while another was primary.
+    pub(crate) acts_beside: bool,
+    /// Why nothing follows from what was not seen.
+    pub(crate) unjudged: Option<String>,
+    /// Whether nobody had said or written anything when they were told to quit.
+    pub(crate) is_slow: bool,
+    /// Whether programs are judged by what they do alone.
+    pub(crate) are_acts_seen: bool,
+    pub(crate) log: Log,
     pub(crate) errors: String,
 }
 
 impl Ran {
     /// Whether the plan's fault has happened: a registrant may have ended before.
     pub(crate) fn is_exercised(&self, plan: &Plan) -> bool {
-        let needs_victim = matches!(plan.fault, Some(Fault::Kill | Fault::Restart | Fault::Stop | Fault::Stall));
-        !needs_victim || self.disturbed_ns.is_some()
+        match plan.fault {
+            Some(fault) if fault.follows() => self.held_at.is_some(),
+            Some(Fault::Kill | Fault::Heir | Fault::Restart | Fault::Stop | Fault::Handover) => {
+                self.disturbed_ns.is_some()
+            }
+            _ => true,
+        }
     }
 }
 
-/// Runs a round; its files stay.
+/// What was done to a round so far.
+#[derive(Debug, Default)]
+struct Done {
+    disturbed_ns: Option<u64>,
+    held_at: Option<String>,
+    missed: bool,
+    counted: u32,
+    resumed_ns: Option<u64>,
+    goes_on: bool,
+    acts_beside: bool,
+    is_slow: bool,
+}
+
+impl Done {
+    fn disturb(&mut self, at_ns: u64) -> u64 {
+        *self.disturbed_ns.get_or_insert(at_ns)
+    }
+}
+
+/// Runs a round; its files stay. One that is interrupted shows what it has shown by then.
 fn run(plan: &Plan, conditions: &Conditions, ground: &Ground) -> io::Result<Ran> {
-    let place = ground.place();
+    let mut stage = Stage::new(conditions, ground.place(), plan);
+    let mut done = Done::default();
+    match act(plan, &mut stage, &mut done) {
+        Err(_) if conditions.interrupt.load(Ordering::Relaxed) => {
+            stage.unjudged = Some("it was ended early".into());
+            stage.registrants.iter_mut().for_each(|registrant| registrant.kill(End::Overdue));
+        }
+        acted => acted?,
+    }
+    for registrant in &mut stage.registrants {
+        registrant.clear_away();
+        registrant.end.get_or_insert(End::Overdue);
+    }
+    let log = stage.log()?;
+    let Done { disturbed_ns, held_at, missed, counted, resumed_ns, goes_on, acts_beside, is_slow } = done;
+    let Stage { registrants, events, unjudged, nobody_within, .. } = stage;
+    let mut errors = String::new();
+    for registrant in &registrants {
+        let text = String::from_utf8_lossy(&registrant.errors);
+        if !errors.contains(text.as_ref()) {
+            errors.push_str(&text);
+        }
+    }
+    Ok(Ran {
+        registrants,
+        events,
+        disturbed_ns,
+        held_at,
+        missed,
+        counted,
+        resumed_ns,
+        nobody_within,
+        goes_on,
+        acts_beside,
+        unjudged,
+        is_slow,
+        are_acts_seen: conditions.acts.are_seen(),
+        log,
+        errors,
+    })
+}
+
+/// All that happens in a round.
+fn act(plan: &Plan, stage: &mut Stage<'_>, done: &mut Done) -> io::Result<()> {
     let mut random = fastrand::Rng::with_seed(plan.chance);
     let registrants = plan.registrants();
     let starters = registrants - usize::from(plan.fault == Some(Fault::Late) && registrants > 1);
     let full = (plan.fault == Some(Fault::Full)).then(|| random.usize(..starters));
-    if plan.unprivileged {
-        ground.give_away()?;
-    }
-    if plan.fault == Some(Fault::Permissions) {
-        ground.close()?;
-    }
-    let interrupt = conditions.interrupt.clone();
-    let mut stage = Stage { registrants: Vec::with_capacity(plan.ids.len()), errors: Errors::new()?, interrupt };
-    let start = |stage: &mut Stage, index: usize| -> io::Result<()> {
-        let limits = Limits { file_bytes_max: (full == Some(index)).then_some(0), unprivileged: plan.unprivileged };
-        let errors = stage.errors.writer()?;
-        stage.registrants.push(Registrant::start(&conditions.program, &plan.ids[index], &place, errors, limits)?);
-        Ok(())
-    };
+    let limits =
+        |index: usize| Limits { file_bytes_max: (full == Some(index)).then_some(0), unprivileged: plan.unprivileged };
     for index in 0..starters {
-        start(&mut stage, index)?;
+        stage.start(&plan.ids[index], limits(index))?;
         for event in 0..plan.early {
             stage.registrants[index].deliver(event, &plan.events[event]);
         }
     }
-    let (mut disturbed_ns, mut resumed_ns, mut held_before) = (None, None, None);
+    let Conditions { settle, takeover_within, .. } = *stage.conditions;
+    let newcomer = &plan.ids[registrants];
     let rest = plan.early..plan.events.len();
     let middle = rest.start + rest.len() / 2;
-    if plan.fault == Some(Fault::Stall) {
-        if let Some((at_ns, call)) = stage.stall(plan, conditions, &place, rest.start..middle)? {
-            (disturbed_ns, held_before) = (Some(at_ns), Some(call));
-        }
-    } else {
-        Registrant::release(&mut stage.registrants)?;
-    }
-    stage.settle(conditions)?;
-
+    let meanwhile = rest.start..middle;
     match plan.fault {
-        Some(Fault::Kill | Fault::Restart) => {
+        Some(Fault::Stall) => stall(plan, stage, done, meanwhile.clone())?,
+        Some(Fault::KillAtCall) => kill_at_call(plan, stage, done, newcomer, meanwhile.clone())?,
+        _ => Registrant::release(&mut stage.registrants)?,
+    }
+    stage.settle()?;
+    let lets_fail = plan.fault.is_some_and(Fault::lets_fail);
+    if !lets_fail && stage.is_settled() && !stage.registrants.iter().any(Registrant::is_primary) {
+        // Who died may have left what the others wait for.
+        let within = if done.disturbed_ns.is_some() { takeover_within } else { settle };
+        stage.wait_for_primary(within)?;
+    }
+    match plan.fault {
+        Some(Fault::Kill | Fault::Heir | Fault::Restart) => {
             if let Some(victim) = stage.victim(&mut random) {
-                disturbed_ns = Some(clock::now_ns());
-                stage.registrants[victim].kill(End::Fault);
-                // On a busy machine it holds what it has for a while longer, and nobody can succeed it yet.
-                stage.pump(conditions.patience, |stage| stage.registrants[victim].end.is_some())?;
-                stage.deliver(plan, rest.start..middle);
+                kill(plan, stage, done, victim, &mut random)?;
+                stage.deliver(meanwhile);
                 if plan.fault == Some(Fault::Restart) {
-                    start(&mut stage, registrants)?;
+                    stage.start(newcomer, limits(registrants))?;
                     stage.release_last()?;
-                    stage.settle(conditions)?;
+                    stage.settle()?;
                 }
-                stage.pump(conditions.settle, |stage| stage.registrants.iter().any(Registrant::is_primary))?;
+                done.goes_on = plan.fault == Some(Fault::Heir) && stage.acts_alone(victim, false)?;
+                if done.goes_on {
+                    // Nobody has to follow it.
+                    stage.pump(settle, |stage| stage.registrants.iter().any(Registrant::is_primary))?;
+                    done.acts_beside = stage.acts_alone(victim, true)?;
+                } else {
+                    stage.wait_for_primary(takeover_within)?;
+                }
+            }
+        }
+        Some(Fault::Handover) => {
+            if let Some(victim) = stage.victim(&mut random) {
+                hand_over(plan, stage, done, victim)?;
+                if plan.newcomer_first {
+                    stage.start(newcomer, limits(registrants))?;
+                    stage.release_last()?;
+                }
+                stage.deliver(meanwhile);
+                stage.wait_for_primary(takeover_within)?;
+                if !plan.newcomer_first {
+                    stage.start(newcomer, limits(registrants))?;
+                    stage.release_last()?;
+                }
+                stage.settle()?;
+            }
+        }
+        Some(Fault::Takeover) if registrants > 1 => {
+            if let Some(victim) = stage.victim(&mut random) {
+                kill(plan, stage, done, victim, &mut random)?;
+                stage.start(newcomer, limits(registrants))?;
+                take_over(plan, stage, done, meanwhile)?;
             }
         }
         Some(Fault::Stop) => {
             if let Some(victim) = stage.victim(&mut random) {
-                disturbed_ns = Some(clock::now_ns());
-                stage.registrants[victim].stop(true);
-                stage.deliver(plan, rest.start..middle);
-                stage.pump(conditions.settle, |_| false)?;
-                stage.registrants[victim].stop(false);
-                stage.pump(conditions.settle / 10, |_| false)?;
+                stop(plan, stage, done, victim, meanwhile)?;
             }
         }
         Some(Fault::Late) if starters < registrants => {
-            start(&mut stage, starters)?;
+            stage.start(&plan.ids[starters], limits(starters))?;
             stage.release_last()?;
-            stage.settle(conditions)?;
+            stage.settle()?;
         }
         _ => {}
     }
-    if disturbed_ns.is_some() {
-        resumed_ns = Some(clock::now_ns());
-        stage.deliver(plan, middle..rest.end);
+    if done.disturbed_ns.is_some() {
+        done.resumed_ns = Some(clock::now_ns());
+        stage.deliver(middle..rest.end);
     } else {
-        stage.deliver(plan, rest);
+        stage.deliver(rest);
     }
-    // A handover is not what this is about: whoever is primary stays until the others have ended, unless they do not end.
+    quit(stage, done)
+}
+
+/// Has the first copy run alone until it is about to touch what they elect over for the n-th time, and holds it there while
+/// the others start, are told events and come to their verdicts.
+fn stall(plan: &Plan, stage: &mut Stage<'_>, done: &mut Done, events: std::ops::Range<usize>) -> io::Result<()> {
+    let is_held = lead(plan, stage, done, 0)?;
+    Registrant::release(&mut stage.registrants[1..])?;
+    if is_held {
+        note_held(plan, stage, done, 0);
+        stage.deliver(events);
+        // The one that is held may keep the others from their verdicts, which is its right.
+        stage.pump_to_rest(|stage| stage.registrants[1..].iter().all(Registrant::is_settled))?;
+    }
+    stage.registrants[0].let_go()
+}
+
+/// Has the first copy run alone up to its n-th touch, and die there; then the others start.
+fn kill_at_call(
+    plan: &Plan,
+    stage: &mut Stage<'_>,
+    done: &mut Done,
+    newcomer: &str,
+    events: std::ops::Range<usize>,
+) -> io::Result<()> {
+    if lead(plan, stage, done, 0)? {
+        note_held(plan, stage, done, 0);
+        stage.registrants[0].kill(End::Fault);
+        await_end(stage, 0)?;
+        if plan.registrants() == 1 {
+            stage.start(newcomer, Limits::default())?;
+        }
+    } else {
+        stage.registrants[0].let_go()?;
+    }
+    Registrant::release(&mut stage.registrants[1..])?;
+    if done.held_at.is_some() {
+        stage.deliver(events);
+    }
+    Ok(())
+}
+
+/// After the primary's death: has a copy that comes anew find that out alone, and holds it at its n-th touch while the others
+/// take over.
+fn take_over(plan: &Plan, stage: &mut Stage<'_>, done: &mut Done, events: std::ops::Range<usize>) -> io::Result<()> {
+    let newcomer = stage.registrants.len() - 1;
+    let others = |stage: &mut Stage<'_>, stop| {
+        stage.registrants[..newcomer].iter_mut().for_each(|registrant| registrant.stop(stop));
+    };
+    let Conditions { settle, takeover_within, .. } = stage.conditions;
+    others(stage, true);
+    let is_held = lead(plan, stage, done, newcomer)?;
+    others(stage, false);
+    stage.deliver(events);
+    let said = |stage: &Stage<'_>| stage.registrants[newcomer].speech.words.len();
+    if is_held {
+        note_held(plan, stage, done, newcomer);
+        let is_other_primary = |stage: &Stage<'_>| stage.registrants[..newcomer].iter().any(Registrant::is_primary);
+        if stage.has_shown() && stage.registrants.iter().any(Registrant::has_verdict) {
+            stage.pump(*takeover_within, is_other_primary)?;
+        } else {
+            stage.pump(*settle, |_| false)?;
+        }
+        let before = said(stage);
+        stage.registrants[newcomer].let_go()?;
+        stage.pump(*settle, |stage| said(stage) > before || !stage.registrants[newcomer].is_running())?;
+    } else {
+        stage.registrants[newcomer].let_go()?;
+    }
+    stage.settle()?;
+    stage.wait_for_primary(*takeover_within)
+}
+
+/// Follows a copy that begins until it is held; whether it is. It is not where it is primary or has ended before, or comes to
+/// its verdict and makes no more touches.
+fn lead(plan: &Plan, stage: &mut Stage<'_>, done: &mut Done, index: usize) -> io::Result<bool> {
+    if !stage.follow(index, plan)? {
+        return Ok(false);
+    }
+    let Conditions { settle, patience, takeover_within, .. } = stage.conditions;
+    let limit = if index == 0 { (*settle).max(*patience) } else { *takeover_within };
+    stage.pump_fairly(limit, |stage| {
+        let followed = &stage.registrants[index];
+        // One that comes to an election that is under way looks at it again and again.
+        let has_come_to_rest = if index == 0 { followed.has_verdict() } else { followed.is_primary() };
+        followed.held_at().is_some() || has_come_to_rest || !followed.is_running() || !followed.is_followed()
+    })?;
+    let followed = &stage.registrants[index];
+    let is_held = followed.held_at().is_some();
+    (done.missed, done.counted) = (!is_held, followed.counted());
+    Ok(is_held)
+}
+
+fn note_held(plan: &Plan, stage: &mut Stage<'_>, done: &mut Done, index: usize) {
+    let held = &mut stage.registrants[index];
+    if let Some(call) = held.held_at() {
+        let when = if plan.aim.after { "after" } else { "before" };
+        let at_ns = call.at_ns;
+        done.held_at = Some(format!("{when} {call}"));
+        done.disturb(at_ns);
+        held.disturb(at_ns);
+    }
+}
+
+/// Kills the primary: all of it, or one of its processes.
+fn kill(
+    plan: &Plan,
+    stage: &mut Stage<'_>,
+    done: &mut Done,
+    victim: usize,
+    random: &mut fastrand::Rng,
+) -> io::Result<()> {
+    done.disturb(clock::now_ns());
+    if plan.fault == Some(Fault::Heir) {
+        let process = stage.registrants[victim].parent_process(random);
+        stage.registrants[victim].kill_one(process);
+        let settle = stage.conditions.settle;
+        stage.pump(settle, |stage| !stage.registrants[victim].processes().contains(&process))?;
+        return Ok(());
+    }
+    stage.registrants[victim].kill(End::Fault);
+    await_end(stage, victim)
+}
+
+/// Has the primary end in good order.
+fn hand_over(plan: &Plan, stage: &mut Stage<'_>, done: &mut Done, victim: usize) -> io::Result<()> {
+    let now_ns = done.disturb(clock::now_ns());
+    stage.registrants[victim].disturb(now_ns);
+    // Who is judged by what it does alone knows no word for it.
+    if plan.by_signal || stage.conditions.acts.are_seen() {
+        stage.registrants[victim].terminate();
+    } else {
+        stage.registrants[victim].quit();
+    }
+    await_end(stage, victim)
+}
+
+/// Waits for an end: on a busy machine one that was killed holds what it has for a while longer, and nobody can succeed it yet.
+fn await_end(stage: &mut Stage<'_>, index: usize) -> io::Result<()> {
+    let patience = stage.conditions.patience;
+    if stage.pump_fairly(patience, |stage| stage.registrants[index].end.is_some())? == Waited::Starved {
+        stage.note_starved("end");
+    }
+    Ok(())
+}
+
+/// Stops the primary, for as long as is wanted, or until somebody has taken over.
+fn stop(
+    plan: &Plan,
+    stage: &mut Stage<'_>,
+    done: &mut Done,
+    victim: usize,
+    events: std::ops::Range<usize>,
+) -> io::Result<()> {
+    let Conditions { settle, stop_for, .. } = stage.conditions;
+    let now_ns = done.disturb(clock::now_ns());
+    stage.registrants[victim].disturb(now_ns);
+    stage.registrants[victim].stop(true);
+    stage.deliver(events);
+    let is_succeeded = |stage: &Stage<'_>| {
+        stage.registrants.iter().enumerate().any(|(index, one)| index != victim && one.is_primary())
+    };
+    let limit = stop_for.unwrap_or(if plan.is_long { LONG_STOP.max(*settle) } else { *settle });
+    if stage.pump(limit, is_succeeded)? {
+        stage.pump(*settle / 10, |_| false)?;
+    }
+    stage.registrants[victim].stop(false);
+    stage.pump(*settle / 10, |_| false)?;
+    Ok(())
+}
+
+/// Has all end: first those that are not primary, for a handover is not what this is about.
+fn quit(stage: &mut Stage<'_>, done: &mut Done) -> io::Result<()> {
+    let Conditions { settle, patience, acts, .. } = stage.conditions;
+    done.is_slow = !stage.has_shown();
     for registrant in stage.registrants.iter_mut().filter(|registrant| !registrant.is_primary()) {
         registrant.quit();
     }
-    stage.pump(conditions.settle, |stage| {
-        stage.registrants.iter().all(|registrant| registrant.is_primary() || registrant.end.is_some())
-    })?;
+    let others_ended = |stage: &Stage<'_>| stage.registrants.iter().all(|one| one.is_primary() || one.end.is_some());
+    if acts.are_seen() {
+        stage.pump(*settle, others_ended)?;
+    } else if stage.pump_fairly(*patience, others_ended)? == Waited::Starved {
+        stage.note_starved("end");
+    }
+    stage.registrants.iter_mut().for_each(Registrant::quit);
+    if acts.are_seen() && !stage.pump(*settle, Stage::is_over)? {
+        stage.registrants.iter_mut().for_each(Registrant::terminate);
+    }
+    match stage.pump_fairly(*patience, Stage::is_over)? {
+        Waited::Done => return Ok(()),
+        Waited::Over => {}
+        Waited::Starved => stage.note_starved("end"),
+    }
     for registrant in &mut stage.registrants {
-        registrant.quit();
+        registrant.kill(End::Overdue);
     }
-    if !stage.pump(conditions.patience, Stage::is_over)? {
-        for registrant in &mut stage.registrants {
-            registrant.kill(End::Overdue);
-        }
-        stage.pump(conditions.patience, Stage::is_over)?;
-    }
-    let (entries, has_log, log_too_long) = count(place.log, &plan.events)?;
-    let Stage { registrants, errors, .. } = stage;
-    let errors = errors.text();
-    Ok(Ran { registrants, disturbed_ns, held_before, resumed_ns, entries, has_log, log_too_long, errors })
+    stage.pump_fairly(*patience, Stage::is_over)?;
+    Ok(())
 }
 
 /// Removes what a round has left.
@@ -179,167 +464,62 @@ pub(crate) fn clear(ground: &Ground, base: &Path) -> Result<(), Failure> {
 const FREE_SPACE: &str = "free space there, or give another --dir";
 
 impl Conditions {
-    /// Runs a round in a directory of its own, which stays; nothing comes of one that is interrupted.
-    pub(crate) fn run(&self, plan: &Plan, base: &Path) -> Result<Option<(Ground, Ran)>, Failure> {
-        let failure = Failure::environment(base.display(), "mkdir", FREE_SPACE);
-        let ground = Ground::new(base, &format!("{}-{:08x}", plan.round, fastrand::u32(..))).map_err(failure)?;
+    /// Runs a round in a directory of its own, which stays.
+    pub(crate) fn run(&self, plan: &Plan, base: &Path) -> Result<(Ground, Ran), Failure> {
+        let failure = |call| Failure::environment(base.display(), call, FREE_SPACE);
+        let ground =
+            Ground::new(base, &format!("{}-{:08x}", plan.round, fastrand::u32(..))).map_err(failure("mkdir"))?;
+        self.set_up(&ground)?;
+        if plan.unprivileged {
+            ground.give_away().map_err(failure("chown"))?;
+        }
+        if plan.fault == Some(Fault::Permissions) {
+            ground.close().map_err(failure("chmod"))?;
+        }
         orphan::adopt();
         let ran = run(plan, self, &ground);
         orphan::end(Some(ground.place().directory));
-        match ran {
-            Err(_) if self.interrupt.load(Ordering::Relaxed) => clear(&ground, base).map(|()| None),
-            ran => Ok(Some((ground, ran.map_err(|error| self.cannot_start(error))?))),
+        Ok((ground, ran.map_err(|error| self.cannot_start(error))?))
+    }
+
+    /// Runs the command that prepares a round.
+    fn set_up(&self, ground: &Ground) -> Result<(), Failure> {
+        let Some(setup) = &self.setup else { return Ok(()) };
+        let place = ground.place();
+        let mut command = Command::new("sh");
+        command.args(["-c", &command::filled_in(setup, &place, "setup")]).stdin(Stdio::null());
+        command.env("ELECTION_DIR", place.directory).env("REALTIME_LOG", place.log);
+        let failure = |error: io::Error| {
+            Failure::environment(setup, "--setup", "make it a command of the shell that ends with 0")(error)
+        };
+        let mut child = command.stdout(Stdio::null()).spawn().map_err(failure)?;
+        let mut patience = Patience::new(self.patience);
+        loop {
+            if let Some(status) = child.try_wait().map_err(failure)? {
+                return if status.success() { Ok(()) } else { Err(failure(io::Error::other(status.to_string()))) };
+            }
+            let is_over = patience.look([Pid::from_child(&child)]) != Waiting::On;
+            if is_over || self.interrupt.load(Ordering::Relaxed) {
+                child.kill().and_then(|()| child.wait()).map_err(failure)?;
+                return Err(failure(io::Error::other("it did not end within --patience")));
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
     /// The failure where the program cannot be started.
     pub(crate) fn cannot_start(&self, error: io::Error) -> Failure {
         let name = self.program.name();
-        let remedy = match error.kind() {
-            io::ErrorKind::NotFound => "install it, or give the path of a program that is there by --registrant",
-            io::ErrorKind::PermissionDenied => "make it executable, or name its interpreter in --registrant",
+        let remedy = match (error.kind(), error.raw_os_error().map(rustix::io::Errno::from_raw_os_error)) {
+            (io::ErrorKind::NotFound, _) => "install it, or give the path of a program that is there by --registrant",
+            (io::ErrorKind::PermissionDenied, _) => "make it executable, or name its interpreter in --registrant",
+            (_, Some(rustix::io::Errno::MFILE)) => "raise the limit of open files (ulimit -n)",
+            (_, Some(rustix::io::Errno::AGAIN)) => {
+                "raise the limit of processes (ulimit -u), or give fewer --registrants"
+            }
+            (_, Some(rustix::io::Errno::NOSPC)) => "the disk is full: free space, or give another --dir",
             _ => "raise the limits of files and processes, or give fewer --registrants or --jobs",
         };
         Failure::environment(name, "starting a registrant", remedy)(error)
-    }
-}
-
-struct Stage {
-    registrants: Vec<Registrant>,
-    errors: Errors,
-    interrupt: Arc<AtomicBool>,
-}
-
-impl Stage {
-    fn release_last(&mut self) -> io::Result<()> {
-        let last = self.registrants.len().saturating_sub(1);
-        Registrant::release(&mut self.registrants[last..])
-    }
-
-    /// Has the first one run alone until it is about to touch the election directory for the n-th time, and holds it there
-    /// while the others start, are told events and come to their verdicts. When and before which call that was; nothing
-    /// where it did not come so far.
-    fn stall(
-        &mut self,
-        plan: &Plan,
-        conditions: &Conditions,
-        place: &Place<'_>,
-        events: std::ops::Range<usize>,
-    ) -> io::Result<Option<(u64, String)>> {
-        let Some(mut stall) = self.registrants[0].follow(place)? else {
-            Registrant::release(&mut self.registrants)?;
-            return Ok(None);
-        };
-        let deadline = Instant::now() + conditions.settle.max(conditions.patience);
-        let (victim, errors, interrupt) = (&mut self.registrants[0], &mut self.errors, &self.interrupt);
-        let followed = stall.follow(plan.touch, || {
-            victim.read();
-            errors.read();
-            victim.has_verdict()
-                || !victim.is_running()
-                || Instant::now() > deadline
-                || interrupt.load(Ordering::Relaxed)
-        })?;
-        let Followed::Held(call) = followed else {
-            stall.end()?;
-            Registrant::release(&mut self.registrants[1..])?;
-            return Ok(None);
-        };
-        let at_ns = clock::now_ns();
-        self.registrants[0].disturbed = true;
-        Registrant::release(&mut self.registrants[1..])?;
-        self.deliver(plan, events);
-        // The one that is held may keep the others from their verdicts, which is its right.
-        self.pump(conditions.settle, |stage| stage.registrants[1..].iter().all(Registrant::is_settled))?;
-        stall.end()?;
-        Ok(Some((at_ns, call)))
-    }
-
-    /// Waits until every one that runs has said who is primary: long enough for a slow one where it is known that they
-    /// do say it.
-    fn settle(&mut self, conditions: &Conditions) -> io::Result<()> {
-        let is_settled = self.pump(conditions.settle, Self::is_settled)?;
-        if self.registrants.iter().any(Registrant::has_verdict) {
-            conditions.speaks.store(true, Ordering::Relaxed);
-        }
-        if !is_settled && conditions.speaks.load(Ordering::Relaxed) {
-            self.pump(conditions.patience, Self::is_settled)?;
-        }
-        Ok(())
-    }
-
-    /// Whether every one that runs has said who is primary.
-    fn is_settled(&self) -> bool {
-        self.registrants.iter().all(Registrant::is_settled)
-    }
-
-    fn is_over(&self) -> bool {
-        self.registrants.iter().all(|registrant| registrant.end.is_some())
-    }
-
-    /// The primary; any that runs where none has said that it is.
-    fn victim(&self, random: &mut fastrand::Rng) -> Option<usize> {
-        let running = |index: &usize| self.registrants[*index].is_running();
-        let all = 0..self.registrants.len();
-        all.clone()
-            .filter(running)
-            .find(|index| self.registrants[*index].is_primary())
-            .or_else(|| random.choice(all.filter(running).collect::<Vec<_>>()))
-    }
-
-    fn deliver(&mut self, plan: &Plan, events: std::ops::Range<usize>) {
-        for event in events {
-            for registrant in &mut self.registrants {
-                registrant.deliver(event, &plan.events[event]);
-            }
-        }
-    }
-
-    /// Listens until all is as wanted, or for so long; whether it is as wanted. An interrupt is an error.
-    fn pump(&mut self, limit: Duration, is_done: impl Fn(&Self) -> bool) -> io::Result<bool> {
-        let deadline = Instant::now() + limit;
-        loop {
-            let mut ending = false;
-            for registrant in self.registrants.iter_mut().filter(|registrant| registrant.end.is_none()) {
-                registrant.read();
-                registrant.write();
-                if registrant.pipes().0.is_none() || !registrant.is_running() {
-                    ending |= !registrant.reap()?;
-                }
-            }
-            if is_done(self) {
-                return Ok(true);
-            }
-            if self.interrupt.load(Ordering::Relaxed) {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            if self.wait(left.min(if ending { LOOK_FOR_END } else { LOOK }))? == 0 {
-                // One whose output is held open by another that it started ends without a sign.
-                for registrant in &mut self.registrants {
-                    registrant.reap()?;
-                }
-            } else {
-                self.errors.read();
-            }
-        }
-    }
-
-    /// Waits until something can be read or written; how much that is.
-    fn wait(&self, limit: Duration) -> io::Result<usize> {
-        let mut fds = vec![PollFd::from_borrowed_fd(self.errors.file().as_fd(), PollFlags::IN)];
-        for registrant in &self.registrants {
-            let (stdout, stdin) = registrant.pipes();
-            fds.extend(stdout.map(|stdout| PollFd::new(stdout, PollFlags::IN)));
-            fds.extend(stdin.map(|stdin| PollFd::new(stdin, PollFlags::OUT)));
-        }
-        let limit = Timespec::try_from(limit).map_err(|_| io::ErrorKind::InvalidInput)?;
-        match poll(&mut fds, Some(&limit)) {
-            Err(rustix::io::Errno::INTR) => Ok(0),
-            ready => Ok(ready?),
-        }
     }
 }

@@ -26,10 +26,8 @@ pub(crate) fn rounds_per_second(settings: &Settings, base: &Path) -> Result<f64,
             let ground = Ground::new(base, &format!("floor-{round}"))?;
             let mut children = Vec::new();
             for index in 0..settings.template.registrants {
-                let mut command = settings.conditions.program.command();
-                let place = ground.place();
-                command.env("ELECTION_DIR", place.directory).env("REALTIME_LOG", place.log);
-                children.push(command.env("INSTANCE_ID", index.to_string()).spawn()?);
+                let mut command = settings.conditions.program.command(&ground.place(), &index.to_string());
+                children.push(command.spawn()?);
             }
             for mut child in children {
                 wait(&mut child, settings.conditions.patience)?;

@@ -19,6 +19,8 @@ pub(crate) struct Kept {
     /// Whether the processors were kept busy.
     pub(crate) has_load: bool,
     pub(crate) plan: Plan,
+    /// Where the program was started.
+    pub(crate) working_directory: PathBuf,
 }
 
 fn file(directory: &Path) -> PathBuf {
@@ -33,6 +35,10 @@ pub(crate) fn is_kept(directory: &Path) -> bool {
 /// Keeps a round whose files are still there.
 pub(crate) fn keep(directory: &Path, kept: &Kept, ground: &Ground, story: &str) -> Result<(), Failure> {
     let keep = || -> io::Result<()> {
+        // What an earlier campaign of the same seed left is not about this round.
+        if is_kept(directory) {
+            fs::remove_dir_all(directory)?;
+        }
         copy(&ground.directory, directory)?;
         fs::write(file(directory), serde_json::to_vec_pretty(kept)?)?;
         fs::write(directory.join("story.txt"), story)

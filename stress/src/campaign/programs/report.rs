@@ -2,20 +2,51 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use models::verdict::Verdict;
 
 use super::Settings;
-use super::judge::Judged;
+use super::judge::{Broken, Judged};
 use crate::audit::reading_of;
 use crate::campaign::bound;
+use crate::cli::span;
 use crate::history::distribution::{Percentiles, histogram, percentiles};
 use crate::plan::fault::program::Fault;
+use crate::round::program::{Conditions, LONG_STOP};
+
+/// How many findings are told.
+const FINDINGS_MAX: usize = 100;
+
+/// A violated round, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Story {
+    pub(crate) round: u64,
+    pub(crate) story: String,
+    /// Where its files are, as a shell takes it; or why they are nowhere.
+    pub(crate) kept: Option<String>,
+    pub(crate) not_kept: Option<String>,
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { round: _, story, kept, not_kept } = self;
+        formatter.write_str(story)?;
+        match (kept, not_kept) {
+            (Some(kept), _) => write!(formatter, "  its files are kept in {kept}\nrun it again: stress replay {kept}"),
+            (None, Some(why)) => write!(formatter, "  not kept: {why}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
 
 /// What has been seen so far.
 #[derive(Debug)]
 pub(crate) struct Tally {
+    /// What was broken in which round, the first of it.
+    findings: Vec<String>,
+    pub(crate) stories: Vec<Story>,
     rounds: u64,
     pub(crate) violated: u64,
     judged: u64,
@@ -31,6 +62,11 @@ pub(crate) struct Tally {
     failover: Histogram<u64>,
     /// What was printed on stderr in the first round that showed nothing.
     errors: Option<String>,
+    /// Whether anybody ever said or wrote anything.
+    is_shown: bool,
+    /// Rounds with several entries of an event, and those of them in which who wrote them was primary one after the other.
+    doubled: u64,
+    doubled_by_successors: u64,
 }
 
 /// How many rounds had so many primaries at one moment.
@@ -57,6 +93,8 @@ pub(crate) struct Events {
 impl Tally {
     pub(crate) fn new() -> Self {
         Self {
+            findings: Vec::new(),
+            stories: Vec::new(),
             rounds: 0,
             violated: 0,
             judged: 0,
@@ -70,15 +108,19 @@ impl Tally {
             latency: histogram(),
             failover: histogram(),
             errors: None,
+            is_shown: false,
+            doubled: 0,
+            doubled_by_successors: 0,
         }
     }
 
     /// Adds a round.
-    pub(crate) fn add(&mut self, fault: Option<Fault>, is_exercised: bool, judged: &Judged, errors: &str) {
+    pub(crate) fn add(&mut self, round: u64, fault: Option<Fault>, is_exercised: bool, judged: &Judged, errors: &str) {
         let Judged {
             broken,
             unjudged,
             primaries,
+            is_shown,
             delivered,
             once,
             never,
@@ -94,6 +136,8 @@ impl Tally {
         if !broken.is_empty() {
             self.violated += 1;
         }
+        let room = FINDINGS_MAX.saturating_sub(self.findings.len());
+        self.findings.extend(broken.iter().take(room).map(|broken| format!("round {round}: {broken}")));
         match unjudged {
             Some(why) => {
                 *self.unjudged.entry(why.clone()).or_default() += 1;
@@ -127,6 +171,13 @@ impl Tally {
             *self.ends.entry(end.clone()).or_default() += count;
         }
         self.odd_lines += odd_lines;
+        self.is_shown |= is_shown;
+        for broken in broken {
+            if let Broken::Doubled { events: _, by_successors } = broken {
+                self.doubled += 1;
+                self.doubled_by_successors += u64::from(*by_successors);
+            }
+        }
         if let Some(fault) = fault {
             let faults = if is_exercised { &mut self.faults } else { &mut self.unexercised };
             *faults.entry(fault.to_string()).or_default() += 1;
@@ -136,6 +187,15 @@ impl Tally {
     pub(crate) fn rounds(&self) -> u64 {
         self.rounds
     }
+
+    /// What the numbers of entries point at.
+    fn reading(&self) -> String {
+        if self.doubled > 0 && self.doubled == self.doubled_by_successors {
+            return "each successor wrote again what its predecessor had written: it must look into the log first"
+                .into();
+        }
+        reading_of(&self.events.by_entries, self.events.excused)
+    }
 }
 
 /// How a campaign came to its end.
@@ -143,6 +203,10 @@ impl Tally {
 pub(crate) struct Ending {
     pub(crate) seconds: f64,
     pub(crate) interrupted: bool,
+    /// What kept it from going on.
+    pub(crate) failure: Option<String>,
+    /// Whether the program was seen to elect itself where nothing was done to it.
+    pub(crate) is_controlled: bool,
     /// Faults that were asked for and cannot be had here, and why.
     pub(crate) skipped: Vec<String>,
     /// Rounds per second of starting and waiting alone, where that was measured.
@@ -178,17 +242,66 @@ pub(crate) struct Report {
     pub(crate) skipped: Vec<String>,
     pub(crate) latency_us: Option<Percentiles>,
     pub(crate) failover_us: Option<Percentiles>,
+    /// How long was waited: of what takes longer, nothing was seen.
+    pub(crate) waits: Waits,
     pub(crate) rounds_per_second: f64,
     pub(crate) floor_rounds_per_second: Option<f64>,
     pub(crate) violation_rate_upper_95: f64,
     pub(crate) seconds: f64,
     pub(crate) interrupted: bool,
+    /// What was broken in which round, the first of it.
+    pub(crate) findings: Vec<String>,
+    pub(crate) stories: Vec<Story>,
+}
+
+/// How long was waited, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Waits {
+    pub(crate) settle_ms: u64,
+    /// How long a stop lasted, and how long now and then.
+    pub(crate) stop_ms: u64,
+    pub(crate) long_stop_ms: u64,
+    pub(crate) takeover_ms: u64,
+}
+
+impl Waits {
+    fn new(conditions: &Conditions) -> Self {
+        let Conditions { settle, stop_for, takeover_within, .. } = conditions;
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            settle_ms: millis(*settle),
+            stop_ms: millis(stop_for.unwrap_or(*settle)),
+            long_stop_ms: millis(stop_for.unwrap_or(LONG_STOP.max(*settle))),
+            takeover_ms: millis(*takeover_within),
+        }
+    }
+}
+
+impl fmt::Display for Waits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settle_ms, stop_ms, long_stop_ms, takeover_ms } = *self;
+        let show = |millis| span::show(Duration::from_millis(millis));
+        write!(
+            formatter,
+            "{} for verdicts, up to {} for a takeover, {}",
+            show(settle_ms),
+            show(takeover_ms),
+            show(stop_ms)
+        )?;
+        if long_stop_ms != stop_ms {
+            write!(formatter, " and now and then up to {}", show(long_stop_ms))?;
+        }
+        write!(formatter, " for a stop")
+    }
 }
 
 impl Report {
     /// Draws the conclusions.
     pub(crate) fn new(settings: &Settings, tally: Tally, ending: Ending) -> Self {
+        let reading = tally.reading();
         let Tally {
+            findings,
+            stories,
             rounds,
             violated,
             judged,
@@ -202,13 +315,20 @@ impl Report {
             latency,
             failover,
             errors,
+            is_shown,
+            doubled: _,
+            doubled_by_successors: _,
         } = tally;
-        let Ending { seconds, interrupted, skipped, floor } = ending;
+        let Ending { seconds, interrupted, failure, is_controlled, skipped, floor } = ending;
         let inconclusive = if rounds == 0 {
             Some("no round was run".to_owned())
         } else if let Some((why, count)) = unjudged.iter().max_by_key(|(_, count)| **count) {
             Some(format!("{} of {rounds} rounds show nothing, {count} of them because {why}", rounds - judged))
-        } else if settings.template.events > 0 && events.delivered == 0 {
+        } else if let Some(failure) = failure {
+            Some(failure)
+        } else if !is_shown && !is_controlled {
+            Some("nobody ever said or wrote anything: all that was seen is that programs fail".to_owned())
+        } else if settings.template.events > 0 && events.delivered == 0 && !settings.conditions.acts.are_seen() {
             Some("no event was delivered".to_owned())
         } else if interrupted {
             Some("it was interrupted".to_owned())
@@ -235,7 +355,7 @@ impl Report {
             registrants: settings.template.registrants,
             primaries,
             wrong_primary: None,
-            reading: reading_of(&events.by_entries, events.excused),
+            reading,
             events,
             unjudged,
             irregular_ends: ends,
@@ -246,11 +366,14 @@ impl Report {
             skipped,
             latency_us: percentiles(&latency),
             failover_us: percentiles(&failover),
+            waits: Waits::new(&settings.conditions),
             rounds_per_second: rate(rounds, seconds),
             floor_rounds_per_second: floor,
             violation_rate_upper_95: bound::upper_95(violated, judged.max(violated)),
             seconds,
             interrupted,
+            findings,
+            stories,
         }
     }
 }
@@ -285,11 +408,14 @@ impl fmt::Display for Report {
             skipped,
             latency_us,
             failover_us,
+            waits,
             rounds_per_second,
             floor_rounds_per_second,
             violation_rate_upper_95,
             seconds,
             interrupted,
+            findings: _,
+            stories: _,
         } = self;
         let reason = inconclusive.as_ref().map_or(String::new(), |why| format!(": {why}"));
         let early = if *interrupted { ", ended early" } else { "" };
@@ -327,7 +453,10 @@ impl fmt::Display for Report {
             writeln!(formatter, "  faults       {}", faults.join(", "))?;
         }
         for (fault, rounds) in unexercised {
-            writeln!(formatter, "  unexercised  {fault}: {rounds} rounds were over before it")?;
+            writeln!(
+                formatter,
+                "  unexercised  {fault}: {rounds} rounds were over before it, or it could not be brought about"
+            )?;
         }
         for fault in skipped {
             writeln!(formatter, "  skipped      {fault}")?;
@@ -337,7 +466,8 @@ impl fmt::Display for Report {
                 writeln!(formatter, "  {what:12} {spans}")?;
             }
         }
-        write!(formatter, "  rate         {rounds_per_second:.0} rounds/s")?;
+        writeln!(formatter, "  waits        {waits}")?;
+        write!(formatter, "  rate         {rounds_per_second:.1} rounds/s")?;
         match floor_rounds_per_second {
             Some(floor) => {
                 writeln!(formatter, "; bare spawn and wait: {floor:.0}; ratio {:.2}", rounds_per_second / floor)?;

@@ -1,26 +1,31 @@
 //! The reports of a campaign's parts as one.
 
+use models::verdict::Verdict;
+
 use super::{Events, FaultRounds, Report};
 use crate::campaign::tally::{FINDINGS_MAX, add_aimed};
 use crate::history::distribution::{self, float, percentiles, recorded};
 use crate::history::failover::Bound;
 
 impl Report {
-    /// Joins the reports of a campaign's shards. They must be of one seed, protocol and number of instances.
+    /// Joins the reports of a campaign's shards, which must be parts of one campaign. Where some of them are missing, nothing
+    /// follows from what the others have not seen.
     pub(crate) fn merge(reports: &[Self]) -> Result<Self, String> {
         let [first, rest @ ..] = reports else { return Err("there is no report to merge".into()) };
         let mut all = first.clone();
         for report in rest {
-            if (report.seed, &report.protocol, report.registrants) != (first.seed, &first.protocol, first.registrants) {
+            let (_, parts) = report.part();
+            if report.whole() != first.whole() || parts != first.part().1 {
                 return Err(format!(
                     "these are not parts of one campaign: {} and {}; give the reports of one seed's shards",
                     first.command, report.command
                 ));
             }
-            if report.command == first.command {
-                return Err(format!("the same part twice: {}; give each report once", first.command));
-            }
             all.add(report);
+        }
+        let parts: Vec<u64> = reports.iter().map(|report| report.part().0).collect();
+        if let Some(part) = parts.iter().find(|part| parts.iter().filter(|other| other == part).count() > 1) {
+            return Err(format!("the same part twice: {part} of {}; give each report once", first.part().1));
         }
         let joined = |kept: fn(&Self) -> &Vec<(u64, u64)>| distribution::joined(reports.iter().map(kept));
         let latency = joined(|report| &report.latency_histogram_ns);
@@ -35,7 +40,27 @@ impl Report {
         all.failover_histogram_ns = recorded(&failover);
         all.takeover_histogram_ns = recorded(&takeover);
         all.wake_up_histogram_ns = recorded(&wake_up);
-        Ok(all.concluded())
+        let mut all = all.concluded();
+        let missing: Vec<_> =
+            (1..=first.part().1).filter(|part| !parts.contains(part)).map(|part| part.to_string()).collect();
+        if !missing.is_empty() && all.verdict == Verdict::Holds {
+            let why = format!("of {} parts these are missing: {}", first.part().1, missing.join(", "));
+            (all.verdict, all.inconclusive) = (Verdict::Inconclusive, Some(why));
+        }
+        Ok(all)
+    }
+
+    /// Which part of the campaign it is of, of how many: as its command says.
+    fn part(&self) -> (u64, u64) {
+        let shard = self.command.split_once(" --shard ").and_then(|(_, rest)| rest.split(' ').next());
+        let numbers = shard.and_then(|shard| shard.split_once('/'));
+        numbers.and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?))).unwrap_or((1, 1))
+    }
+
+    /// The campaign that it is a part of: its command without what each part has for itself.
+    fn whole(&self) -> &str {
+        let end = [" --shard ", " --jobs "].iter().filter_map(|option| self.command.find(option)).min();
+        &self.command[..end.unwrap_or(self.command.len())]
     }
 
     /// Adds what can be added; what follows from it is drawn anew.
@@ -114,7 +139,10 @@ mod tests {
         assert!((all.violation_rate_upper_95 - 0.0005).abs() < 1e-9);
         let json = second.to_json();
         assert_eq!(serde_json::from_slice::<Report>(&json).expect("its own JSON"), second);
+        let alone = Report::merge(std::slice::from_ref(&first)).expect("one part");
+        assert_eq!((alone.verdict, alone.inconclusive.is_some()), (Verdict::Inconclusive, true), "one is missing");
         assert!(Report::merge(&[first.clone(), first.clone()]).expect_err("twice").contains("the same part twice"));
+        assert!(Report::merge(&[first.clone(), part("2/3", 5)]).expect_err("of more").contains("not parts of one"));
         assert!(Report::merge(&[first, part("2/2", 6)]).expect_err("another").contains("not parts of one campaign"));
         assert!(Report::merge(&[]).is_err());
     }

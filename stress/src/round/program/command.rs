@@ -9,6 +9,7 @@ use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid, setrlimit};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use serde::{Deserialize, Serialize};
 
+use super::registrant::Place;
 use crate::control::start_line;
 use crate::failure::Failure;
 use crate::process;
@@ -50,17 +51,40 @@ impl Program {
         &self.words[0]
     }
 
-    /// The program and its arguments.
-    pub(crate) fn words(&self) -> &[String] {
-        &self.words
+    /// The program and its arguments, for one copy.
+    pub(crate) fn words_of(&self, place: &Place<'_>, id: &str) -> Vec<String> {
+        self.words.iter().map(|word| filled_in(word, place, id)).collect()
     }
 
     /// A command for one instance, with nothing to read and nobody who listens.
-    pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+    pub(crate) fn command(&self, place: &Place<'_>, id: &str) -> Command {
+        let words = self.words_of(place, id);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+        command.env("ELECTION_DIR", place.directory).env("REALTIME_LOG", place.log).env("INSTANCE_ID", id);
         command
     }
+}
+
+/// A text with `{dir}`, `{id}` and `{log}` replaced by what they stand for. A variable of the shell, `${id}`, is none of them.
+pub(crate) fn filled_in(text: &str, place: &Place<'_>, id: &str) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        let (before, from) = rest.split_at(at);
+        filled.push_str(before);
+        let known = [("{dir}", place.directory.display().to_string()), ("{log}", place.log.display().to_string())];
+        let known = known.into_iter().chain([("{id}", id.to_owned())]);
+        let found = known.into_iter().find(|(name, _)| from.starts_with(name) && !before.ends_with('$'));
+        if let Some((name, value)) = found {
+            filled.push_str(&value);
+            rest = &from[name.len()..];
+        } else {
+            filled.push('{');
+            rest = &from[1..];
+        }
+    }
+    filled + rest
 }
 
 /// The user and the group that own nothing, by the number that kernels give to those whom they do not know.
@@ -129,5 +153,14 @@ mod tests {
         check("a; b", true, Some(&["sh", "-c", "a; b"]));
         check("'a", false, None);
         check("", false, None);
+    }
+
+    #[test]
+    fn what_stands_in_braces_is_filled_in() {
+        let place = Place { directory: Path::new("/d"), log: Path::new("/l") };
+        let check = |text: &str, expected: &str| assert_eq!(filled_in(text, &place, "a-1"), expected);
+        check("run {dir}/x --id={id} >>{log}", "run /d/x --id=a-1 >>/l");
+        check("{{id}}", "{a-1}");
+        check("awk '{print $1}' ${id} {ids} {", "awk '{print $1}' ${id} {ids} {");
     }
 }

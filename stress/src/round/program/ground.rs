@@ -32,8 +32,7 @@ impl Ground {
 
     /// Makes it one of an unprivileged user.
     pub(crate) fn give_away(&self) -> io::Result<()> {
-        give_to_nobody(&self.election)?;
-        give_to_nobody(&self.directory)
+        give_away(&self.directory)
     }
 
     /// Makes the election directory one that cannot be written to.
@@ -53,21 +52,58 @@ impl Ground {
     }
 }
 
-/// Counts the lines of the log that hold each event.
-pub(crate) fn count(log: &Path, events: &[String]) -> io::Result<(Vec<u64>, bool, bool)> {
-    let mut entries = vec![0; events.len()];
-    let size = match fs::metadata(log) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((entries, false, false)),
-        status => status?.len(),
-    };
-    if size > LOG_BYTES_MAX {
-        return Ok((entries, true, true));
-    }
-    let bytes = fs::read(log)?;
-    for line in bytes.split(|&byte| byte == b'\n') {
-        for (event, entries) in events.iter().zip(&mut entries) {
-            *entries += u64::from(memchr::memmem::find(line, event.as_bytes()).is_some());
+/// Gives a file away, and what is in it.
+fn give_away(path: &Path) -> io::Result<()> {
+    give_to_nobody(path)?;
+    if fs::symlink_metadata(path)?.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give_away(&entry?.path())?;
         }
     }
-    Ok((entries, !bytes.is_empty(), false))
+    Ok(())
+}
+
+/// What the log of a round holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// How many of its lines hold each event.
+    pub(crate) entries: Vec<u64>,
+    /// The first of those lines, in order.
+    pub(crate) lines: Vec<String>,
+    /// Whether it has anything in it.
+    pub(crate) is_written: bool,
+    /// Whether it is longer than what is looked through.
+    pub(crate) is_too_long: bool,
+}
+
+/// How many lines of a log are shown, and how much of each.
+const LINES_SHOWN: usize = 40;
+const CHARS_SHOWN: usize = 120;
+
+impl Log {
+    /// Looks for the events.
+    pub(crate) fn read(log: &Path, events: &[String]) -> io::Result<Self> {
+        let mut read = Self { entries: vec![0; events.len()], ..Self::default() };
+        let size = match fs::metadata(log) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(read),
+            status => status?.len(),
+        };
+        if size > LOG_BYTES_MAX {
+            return Ok(Self { is_written: true, is_too_long: true, ..read });
+        }
+        let bytes = fs::read(log)?;
+        read.is_written = !bytes.is_empty();
+        for line in bytes.split(|&byte| byte == b'\n') {
+            let mut is_entry = false;
+            for (event, entries) in events.iter().zip(&mut read.entries) {
+                let holds = memchr::memmem::find(line, event.as_bytes()).is_some();
+                *entries += u64::from(holds);
+                is_entry |= holds;
+            }
+            if is_entry && read.lines.len() < LINES_SHOWN {
+                read.lines.push(String::from_utf8_lossy(line).chars().take(CHARS_SHOWN).collect());
+            }
+        }
+        Ok(read)
+    }
 }

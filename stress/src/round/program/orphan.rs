@@ -16,7 +16,12 @@ mod linux {
     use std::os::unix::ffi::OsStrExt as _;
     use std::path::Path;
 
-    use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, set_child_subreaper, waitid};
+
+    /// How long the system may take to end one that was killed. One that it cannot end is left to it.
+    const END_MAX: Duration = Duration::from_secs(10);
 
     /// The children of the first thread. Registrants are those of other threads while there are any, and reaped by whoever
     /// has started them.
@@ -35,6 +40,7 @@ mod linux {
     /// Ends those whose election is in this directory, and theirs; or all, once no round runs any more.
     pub(crate) fn end(of: Option<&Path>) {
         let variable = of.map(|directory| [b"ELECTION_DIR=", directory.as_os_str().as_bytes(), b"\0"].concat());
+        let begun = Instant::now();
         loop {
             let mut has_ended_one = false;
             for number in children().unwrap_or_default().split_ascii_whitespace() {
@@ -44,14 +50,30 @@ mod linux {
                 let is_of_it =
                     variable.as_ref().is_none_or(|variable| memchr::memmem::find(&environment, variable).is_some());
                 if is_of_it && kill_process(pid, Signal::KILL).is_ok() {
-                    has_ended_one = waitpid(Some(pid), WaitOptions::empty()).is_ok();
+                    while !bury(pid) && begun.elapsed() < END_MAX {
+                        std::thread::sleep(Duration::from_micros(100));
+                    }
+                    has_ended_one = true;
                 } else {
-                    let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+                    bury(pid);
                 }
             }
-            if !has_ended_one {
+            if !has_ended_one || begun.elapsed() >= END_MAX {
                 return;
             }
+        }
+    }
+
+    /// Waits for one that has ended; whether it has. One that has only stopped is followed by another round, which is to see
+    /// that for itself.
+    fn bury(pid: Pid) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        match waitid(WaitId::Pid(pid), options | WaitIdOptions::NOWAIT) {
+            Ok(Some(status)) if status.exited() || status.killed() || status.dumped() => {
+                waitid(WaitId::Pid(pid), options).is_ok()
+            }
+            Ok(_) => false,
+            Err(_) => true,
         }
     }
 }

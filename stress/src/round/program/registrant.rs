@@ -3,39 +3,38 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 
+use regex::bytes::Regex;
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, kill_process, kill_process_group, waitid,
+};
 
 use super::command::{Limits, Program, confine};
-use crate::control::stall::Stall;
+use super::family;
+use super::speech::{Lines, Speech, Word};
+use crate::control::follower::{Aim, Called, Follower};
 use crate::control::start_line;
-use crate::history::judge::Tenure;
-use crate::process;
+use crate::control::touch::Watched;
 use crate::process::clock;
 use crate::process::spawn::Start;
 
 /// Beyond so much, what a registrant prints is a flood.
 const OUTPUT_BYTES_MAX: u64 = 1 << 20;
 
-/// What is longer is no word of the protocol.
-const WORD_BYTES_MAX: usize = 64;
-
 /// How much of what it says is taken at once, in bytes.
 const READ_BYTES: usize = 16 * 1024;
 
-/// A word of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
-    Primary,
-    Secondary,
-    Left,
-}
+/// How much of what it prints on standard error is kept.
+const ERRORS_BYTES_MAX: usize = 1024;
+
+/// How long the system may take to end one that was killed. One that it cannot end is left to it.
+const END_MAX: Duration = Duration::from_secs(30);
 
 /// How a registrant ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +53,13 @@ pub(crate) enum End {
     Flood,
 }
 
+/// Where the files of a round lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) directory: &'a Path,
+    pub(crate) log: &'a Path,
+}
+
 /// A running copy.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "what is done to it and what it is told fall together in any way")]
@@ -62,46 +68,46 @@ pub(crate) struct Registrant {
     pid: Pid,
     stdin: Option<File>,
     stdout: Option<File>,
+    stderr: Option<File>,
     outbox: VecDeque<u8>,
-    line: Vec<u8>,
-    line_is_word: bool,
+    printed: [Lines; 2],
     output_bytes: u64,
-    /// When it was last known to have said nothing more.
-    silent_ns: u64,
+    /// The beginning of what it printed on standard error.
+    pub(crate) errors: Vec<u8>,
     pub(crate) started_ns: u64,
-    pub(crate) words: Vec<(Word, u64)>,
-    /// Lines that are no word of the protocol.
-    pub(crate) odd_lines: u64,
-    /// The tenure that lasts, since when.
-    primary_since_ns: Option<u64>,
-    pub(crate) tenures: Vec<Tenure>,
+    pub(crate) speech: Speech,
     pub(crate) events: Vec<(usize, u64)>,
     pub(crate) quitting: bool,
-    pub(crate) stopped: bool,
-    /// Whether something was done to it.
-    pub(crate) disturbed: bool,
+    stopped: bool,
+    /// When something was done to it.
+    pub(crate) disturbed_ns: Option<u64>,
+    /// Whether it was asked to end by a signal.
+    asked_by_signal: bool,
+    /// What is left of it once its first process has ended goes on until the end of the round.
+    pub(crate) spared: bool,
     killed_as: Option<End>,
     pub(crate) end: Option<End>,
+    /// Whether its first process has ended and has not been waited for.
+    is_zombie: bool,
     /// The exit code or signal that it ended with.
     pub(crate) status: String,
+    follower: Option<Follower>,
+    /// What was seen of its calls.
+    pub(crate) calls: Vec<Called>,
 }
 
 impl Registrant {
-    /// Starts one, which does nothing before [`Registrant::release`]. `stderr` gets what it prints there.
-    pub(crate) fn start(
-        program: &Program,
-        id: &str,
-        place: &Place<'_>,
-        stderr: OwnedFd,
-        limits: Limits,
-    ) -> io::Result<Self> {
-        let [(read, stdin), (stdout, written)] = [pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?];
-        for pipe in [&stdin, &stdout] {
+    /// Starts one, which does nothing before [`Registrant::release`] or [`Registrant::follow`].
+    pub(crate) fn start(program: &Program, id: &str, place: &Place<'_>, limits: Limits) -> io::Result<Self> {
+        let pipe = || pipe_with(PipeFlags::CLOEXEC);
+        let ((read, stdin), (stdout, written), (stderr, complained)) = (pipe()?, pipe()?, pipe()?);
+        for pipe in [&stdin, &stdout, &stderr] {
             ioctl_fionbio(pipe, true)?;
         }
+        let words = program.words_of(place, id);
         let variables =
             [("ELECTION_DIR", place.directory.into()), ("INSTANCE_ID", id.into()), ("REALTIME_LOG", place.log.into())];
-        let start = Start { words: program.words(), variables: &variables, streams: [read, written, stderr] };
+        let start = Start { words: &words, variables: &variables, streams: [read, written, complained] };
         let parent = getpid();
         let started_ns = clock::now_ns();
         let pid = start.spawn(move || confine(parent, limits))?;
@@ -110,24 +116,31 @@ impl Registrant {
             pid,
             stdin: Some(stdin.into()),
             stdout: Some(stdout.into()),
+            stderr: Some(stderr.into()),
             outbox: VecDeque::new(),
-            line: Vec::new(),
-            line_is_word: true,
+            printed: Default::default(),
             output_bytes: 0,
-            silent_ns: started_ns,
+            errors: Vec::new(),
             started_ns,
-            words: Vec::new(),
-            odd_lines: 0,
-            primary_since_ns: None,
-            tenures: Vec::new(),
+            speech: Speech::since(started_ns),
             events: Vec::new(),
             quitting: false,
             stopped: false,
-            disturbed: limits.file_bytes_max.is_some(),
+            disturbed_ns: limits.file_bytes_max.map(|_| started_ns),
+            asked_by_signal: false,
+            spared: false,
             killed_as: None,
             end: None,
+            is_zombie: false,
             status: String::new(),
+            follower: None,
+            calls: Vec::new(),
         })
+    }
+
+    /// Its first process, as long as it has not been waited for.
+    pub(crate) fn process(&self) -> Option<Pid> {
+        (self.end.is_none() || self.is_zombie).then_some(self.pid)
     }
 
     /// Whether it runs, as far as is known.
@@ -137,12 +150,12 @@ impl Registrant {
 
     /// Whether it has said that it is primary, and nothing else since.
     pub(crate) fn is_primary(&self) -> bool {
-        self.primary_since_ns.is_some()
+        self.speech.is_primary()
     }
 
     /// Whether it has said who is primary.
     pub(crate) fn has_verdict(&self) -> bool {
-        self.words.iter().any(|(word, _)| *word != Word::Left)
+        self.speech.has_verdict()
     }
 
     /// Whether it has said who is primary, or will not.
@@ -150,14 +163,15 @@ impl Registrant {
         self.has_verdict() || !self.is_running()
     }
 
-    /// What it can be waited for by: its output, and its input where something waits to be told.
-    pub(crate) fn pipes(&self) -> (Option<&File>, Option<&File>) {
-        (self.stdout.as_ref(), self.stdin.as_ref().filter(|_| !self.outbox.is_empty()))
+    /// What it can be waited for by: its outputs, and its input where something waits to be told.
+    pub(crate) fn pipes(&self) -> ([Option<&File>; 2], Option<&File>) {
+        let stdin = self.stdin.as_ref().filter(|_| !self.outbox.is_empty());
+        ([self.stdout.as_ref(), self.stderr.as_ref()], stdin)
     }
 
     /// Tells it an event.
     pub(crate) fn deliver(&mut self, event: usize, id: &str) {
-        if self.is_running() && self.stdin.is_some() {
+        if (self.is_running() || self.spared) && self.stdin.is_some() {
             self.events.push((event, clock::now_ns()));
             self.tell(&format!("event {id}\n"));
         }
@@ -166,11 +180,27 @@ impl Registrant {
     /// Tells it to quit, and ends its input.
     pub(crate) fn quit(&mut self) {
         if !self.quitting {
-            // From here on it may give up at any moment.
-            self.cease(clock::now_ns());
-            self.quitting = true;
+            self.begin_end();
             self.tell("quit\n");
         }
+    }
+
+    /// Asks it to end by a signal, which says no more than that.
+    pub(crate) fn terminate(&mut self) {
+        if self.is_running() {
+            self.begin_end();
+            self.asked_by_signal = true;
+            self.stdin = None;
+            // It may have ended in this moment, which will be seen.
+            let _ = kill_process_group(self.pid, Signal::TERM);
+        }
+    }
+
+    /// From here on it may give up at any moment.
+    fn begin_end(&mut self) {
+        self.speech.cease(clock::now_ns());
+        self.speech.is_ending = true;
+        self.quitting = true;
     }
 
     fn tell(&mut self, line: &str) {
@@ -196,8 +226,8 @@ impl Registrant {
         }
     }
 
-    /// Takes in what it has said.
-    pub(crate) fn read(&mut self) {
+    /// Takes in what it has said. A line that `acts` matches says that it acts.
+    pub(crate) fn read(&mut self, acts: Option<&Regex>) {
         let mut chunk = [0; READ_BYTES];
         let drained_ns = clock::now_ns();
         while let Some(stdout) = &mut self.stdout {
@@ -207,7 +237,9 @@ impl Registrant {
                     self.output_bytes += count as u64;
                     let now_ns = clock::now_ns();
                     for &byte in &chunk[..count] {
-                        self.hear(byte, now_ns);
+                        if let Some((line, is_whole)) = self.printed[0].take(byte) {
+                            self.speech.hear(&line, is_whole, acts, now_ns);
+                        }
                     }
                     if self.output_bytes > OUTPUT_BYTES_MAX {
                         self.kill(End::Flood);
@@ -215,103 +247,126 @@ impl Registrant {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.silent_ns = drained_ns;
-                    return;
+                    self.speech.silent_ns = drained_ns;
+                    break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.stdout = None,
             }
         }
-    }
-
-    fn hear(&mut self, byte: u8, now_ns: u64) {
-        if byte != b'\n' {
-            if self.line.len() < WORD_BYTES_MAX {
-                self.line.push(byte);
-            } else {
-                self.line_is_word = false;
-            }
-            return;
-        }
-        let word = match self.line.trim_ascii() {
-            b"primary" if self.line_is_word => Some(Word::Primary),
-            b"secondary" if self.line_is_word => Some(Word::Secondary),
-            b"left" if self.line_is_word => Some(Word::Left),
-            _ => None,
-        };
-        self.line.clear();
-        self.line_is_word = true;
-        match word {
-            None => self.odd_lines += 1,
-            Some(word) => {
-                self.words.push((word, now_ns));
-                match word {
-                    // What it says once it has been told to quit may come from before.
-                    Word::Primary if !self.quitting && self.killed_as.is_none() => {
-                        self.primary_since_ns.get_or_insert(now_ns);
+        // Once: whoever floods it must not keep its reader from all else.
+        let Some(stderr) = &mut self.stderr else { return };
+        match stderr.read(&mut chunk) {
+            Ok(0) => self.stderr = None,
+            Ok(count) => {
+                let room = ERRORS_BYTES_MAX - self.errors.len();
+                self.errors.extend_from_slice(&chunk[..count.min(room)]);
+                let now_ns = clock::now_ns();
+                for &byte in &chunk[..count] {
+                    if let Some((line, _)) = self.printed[1].take(byte)
+                        && acts.is_some_and(|acts| acts.is_match(&line))
+                    {
+                        self.speech.say(Word::Acts, now_ns);
                     }
-                    Word::Primary => {}
-                    // It was still primary when nothing had been heard yet: that much is sure.
-                    Word::Secondary | Word::Left => self.cease(self.silent_ns),
                 }
             }
+            Err(_) => {}
         }
     }
 
-    /// Ends a tenure at the last moment at which it surely lasted. Where beginning and end were heard at once, no moment of it
-    /// is sure.
-    fn cease(&mut self, until_ns: u64) {
-        if let Some(from_ns) = self.primary_since_ns.take()
-            && from_ns < until_ns
-        {
-            self.tenures.push(Tenure { term: 0, from_ns, until_ns });
-        }
-    }
-
-    /// Sends SIGSTOP or SIGCONT.
+    /// Sends SIGSTOP or SIGCONT to it and to all of its group.
     pub(crate) fn stop(&mut self, stop: bool) {
         if self.is_running() && self.stopped != stop {
             // It may have ended in this moment, which will be seen.
-            let _ = kill_process(self.pid, if stop { Signal::STOP } else { Signal::CONT });
+            let _ = kill_process_group(self.pid, if stop { Signal::STOP } else { Signal::CONT });
             self.stopped = stop;
-            self.disturbed = true;
         }
     }
 
     /// Sends SIGKILL to it and to all that it started.
     pub(crate) fn kill(&mut self, why: End) {
         if self.is_running() {
-            self.cease(clock::now_ns());
-            self.killed_as = Some(why);
-            self.disturbed = true;
+            self.note_kill(why);
             // It may have ended in this moment, which will be seen.
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
     }
 
-    /// Looks whether it has ended; then also ends what it has left behind.
+    /// Sends SIGKILL to one of its processes, and lets the others be.
+    pub(crate) fn kill_one(&mut self, process: Pid) {
+        self.spared = true;
+        if process == self.pid {
+            self.note_kill(End::Fault);
+        } else {
+            // Whatever it said may have been for the one that dies.
+            self.speech.cease(clock::now_ns());
+            self.disturb(clock::now_ns());
+        }
+        // It may have ended in this moment, which will be seen.
+        let _ = kill_process(process, Signal::KILL);
+    }
+
+    fn note_kill(&mut self, why: End) {
+        self.speech.cease(clock::now_ns());
+        self.speech.is_ending = true;
+        self.killed_as = Some(why);
+        if why == End::Fault {
+            self.disturb(clock::now_ns());
+        }
+    }
+
+    /// Notes that something was done to it.
+    pub(crate) fn disturb(&mut self, at_ns: u64) {
+        self.disturbed_ns.get_or_insert(at_ns);
+    }
+
+    /// Looks whether it has ended; then also ends what it has left behind, unless that is spared.
     pub(crate) fn reap(&mut self) -> io::Result<bool> {
         if self.end.is_some() {
             return Ok(true);
         }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        if waitid(WaitId::Pid(self.pid), options)?.is_none() {
-            return Ok(false);
+        // Of one that is followed, its stops are told as well.
+        let Some(status) = waitid(WaitId::Pid(self.pid), options)?.and_then(ended) else { return Ok(false) };
+        self.is_zombie = true;
+        if !self.spared {
+            self.clear_away();
         }
-        // As long as it is not waited for, its number names its group and no other. Nobody may be left in it.
-        let _ = kill_process_group(self.pid, Signal::KILL);
-        self.read();
-        let status = ExitStatus::from_raw(process::wait(self.pid)?.as_raw());
-        self.cease(self.silent_ns);
-        self.stdin = None;
+        self.speech.cease(self.speech.silent_ns);
         self.status = status.to_string();
         self.end = Some(match self.killed_as {
             Some(why) => why,
+            // Each has its own way of ending by it.
+            None if self.asked_by_signal => End::Orderly,
             None if !status.success() => End::Failed,
             None if self.quitting => End::Orderly,
             None => End::Early,
         });
         Ok(true)
+    }
+
+    /// Ends whatever is left of it.
+    pub(crate) fn clear_away(&mut self) {
+        if self.process().is_none() {
+            return;
+        }
+        // As long as it is not waited for, its number names its group and no other. Nobody may be left in it.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        if let Some(mut follower) = self.follower.take() {
+            self.calls.append(&mut follower.take_calls());
+        }
+        self.read(None);
+        self.stdin = None;
+        let begun = Instant::now();
+        while begun.elapsed() < END_MAX {
+            match waitid(WaitId::Pid(self.pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+                // What was followed may still be seen to stop.
+                Ok(Some(status)) if ended(status).is_none() => {}
+                Ok(None) => std::thread::sleep(Duration::from_micros(100)),
+                Ok(Some(_)) | Err(_) => break,
+            }
+        }
+        self.is_zombie = false;
     }
 
     /// Lets several begin at once: until then, each is held before its first instruction.
@@ -320,67 +375,71 @@ impl Registrant {
         start_line::release(&processes, |index| all[index].started_ns = clock::now_ns())
     }
 
-    /// Lets it begin alone, and followed; nothing where it cannot be.
-    pub(crate) fn follow(&mut self, place: &Place<'_>) -> io::Result<Option<Stall>> {
+    /// Lets it begin, and follows it; whether it can be.
+    pub(crate) fn follow(&mut self, watched: Watched, aim: Aim) -> io::Result<bool> {
         self.started_ns = clock::now_ns();
-        Stall::begin(self.pid, place.directory)
+        self.follower = Follower::begin(self.pid, watched, aim)?;
+        Ok(self.follower.is_some())
+    }
+
+    /// The touch at which it is held.
+    pub(crate) fn held_at(&self) -> Option<&Called> {
+        self.follower.as_ref()?.held_at()
+    }
+
+    /// How many of its touches have counted.
+    pub(crate) fn counted(&self) -> u32 {
+        self.follower.as_ref().map_or(0, Follower::counted)
+    }
+
+    /// Lets it go on as if nobody had followed it.
+    pub(crate) fn let_go(&mut self) -> io::Result<()> {
+        self.follower.as_mut().map_or(Ok(()), Follower::let_go)
+    }
+
+    /// Has those of it go on that stopped because it is followed; whether there were any.
+    pub(crate) fn step(&mut self) -> io::Result<bool> {
+        let Some(follower) = &mut self.follower else { return Ok(false) };
+        let has_stopped = follower.step()?;
+        if follower.is_over() {
+            self.calls.append(&mut follower.take_calls());
+            self.follower = None;
+        }
+        Ok(has_stopped)
+    }
+
+    /// Whether it is followed.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.follower.is_some()
+    }
+
+    /// One of its processes that others of it depend on.
+    pub(crate) fn parent_process(&self, random: &mut fastrand::Rng) -> Pid {
+        random.choice(family::parents(self.pid)).unwrap_or(self.pid)
+    }
+
+    /// All of its processes that could go on: none while it is stopped or held.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        if self.process().is_none() || self.stopped || self.held_at().is_some() {
+            return Vec::new();
+        }
+        family::members(self.pid).iter().map(|member| member.process).collect()
     }
 }
 
 impl Drop for Registrant {
     /// Nobody outlives the round, however it ends.
     fn drop(&mut self) {
-        if self.end.is_none() {
-            self.kill(End::Overdue);
-            let _ = process::wait(self.pid);
-        }
+        self.clear_away();
     }
 }
 
-/// Where the files of a round lie.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) directory: &'a Path,
-    pub(crate) log: &'a Path,
-}
-
-/// Reads what registrants print on stderr, and keeps the beginning.
-#[derive(Debug)]
-pub(crate) struct Errors {
-    from: File,
-    to: OwnedFd,
-    kept: Vec<u8>,
-}
-
-impl Errors {
-    const KEPT_BYTES: usize = 2048;
-
-    pub(crate) fn new() -> io::Result<Self> {
-        let (from, to) = pipe_with(PipeFlags::CLOEXEC)?;
-        ioctl_fionbio(&from, true)?;
-        Ok(Self { from: from.into(), to, kept: Vec::new() })
-    }
-
-    /// Where a registrant may print.
-    pub(crate) fn writer(&self) -> io::Result<OwnedFd> {
-        self.to.try_clone()
-    }
-
-    /// Takes in what was printed, so that nobody is blocked by it.
-    pub(crate) fn read(&mut self) {
-        let mut chunk = [0; READ_BYTES];
-        // Once: whoever floods it must not keep its reader from all else.
-        if let Ok(count) = self.from.read(&mut chunk) {
-            let room = Self::KEPT_BYTES - self.kept.len();
-            self.kept.extend_from_slice(&chunk[..count.min(room)]);
-        }
-    }
-
-    pub(crate) fn file(&self) -> &File {
-        &self.from
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.kept).into_owned()
+/// How a process ended, if it is that what its status tells.
+fn ended(status: WaitIdStatus) -> Option<ExitStatus> {
+    let number = |number: i32| u32::try_from(number).unwrap_or_default();
+    if let Some(code) = status.exit_status() {
+        Some(ExitStatus::from_raw(i32::try_from(number(code)).unwrap_or_default() << 8))
+    } else {
+        status.terminating_signal().map(ExitStatus::from_raw)
     }
 }
