@@ -3,8 +3,11 @@
 exec 8>"$ELECTION_DIR/owner"
 role=secondary
 flock -n 8 && role=primary
+if [ $role = primary ]; then
+    $HELPER sh -c 'echo up >&7; exec sleep 1000' 7>"$ELECTION_DIR/helper" &
+    until [ -s "$ELECTION_DIR/helper" ]; do sleep 0.01; done
+fi
 echo $role
-[ $role = primary ] && { $HELPER sleep 1000 & }
 until [ "$word" = quit ]; do
     read -r -t 0.05 word event || { [ $? -gt 128 ] || break; word=; }
     [ $role = secondary ] && flock -n 8 && role=primary && echo primary
