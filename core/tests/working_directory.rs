@@ -1,7 +1,6 @@
 //! Relative paths are those of the moment of the join, whatever becomes of the working directory.
 //!
 //! A program of its own, since the working directory is a process's.
-#![expect(clippy::disallowed_methods, reason = "a test looks at the files")]
 
 use std::fs;
 use std::time::Duration;

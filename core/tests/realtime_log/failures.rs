@@ -109,10 +109,12 @@ fn a_durable_log_is_synced_before_it_is_relied_on_and_so_are_its_names() {
     each_once(&log(directory.path(), 0), ["4", "0", "1", "2"]);
 }
 
+type Meddles = fn(&std::path::Path);
+
 /// However the log is broken and for however long, somebody takes over; once it is mended, everything has its entry.
 #[test]
 fn a_broken_log_keeps_nobody_from_taking_over() {
-    let breaks: [(&str, fn(&std::path::Path), fn(&std::path::Path)); 4] = [
+    let breaks: [(&str, Meddles, Meddles); 4] = [
         (
             "a link in place of a rotated log",
             |log| symlink("nowhere", log.with_extension("log.1")).expect("it is new"),

@@ -152,7 +152,7 @@ fn a_line_that_somebody_wrote_behind_half_an_entry_stays() {
     let election = start(options(directory.path(), "a"), move |os, call| match call {
         Call::Append { handle: Handle::LOG, bytes } if bytes.starts_with(b"{\"event\":\"1\"") => {
             match left.load(Ordering::Relaxed) {
-                0 => return None,
+                0 => None,
                 2 => {
                     let part = bytes[..20].into();
                     let reply = os.perform(&Call::Append { handle: Handle::LOG, bytes: part });
