@@ -7,17 +7,22 @@
 //! (`launcher`).
 
 mod asked;
+mod beginning;
 mod births;
 mod called;
 mod calls;
 mod clock;
+mod deeds;
 mod descriptors;
+mod ending;
 mod execution;
 mod faults;
 mod files;
 mod filter;
 mod launcher;
 mod memory;
+mod named;
+mod opened;
 mod pending;
 mod program;
 mod randomness;
@@ -26,10 +31,12 @@ mod returned;
 mod settle;
 mod sockets;
 mod status;
+mod steps;
 mod streams;
 mod template;
 mod thread;
 mod ticks;
+mod timers;
 mod tracing;
 mod waiting;
 

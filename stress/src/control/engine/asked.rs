@@ -84,18 +84,6 @@ impl ProcessExecution {
         }))
     }
 
-    /// Timers that send a signal or make a descriptor readable are the kernel's, in its own time.
-    pub(super) fn sets_timer(&mut self, made: &Made) -> Fate {
-        let is_off = match made.call.number {
-            libc::SYS_alarm => made.arguments[0] == 0,
-            _ => false,
-        };
-        if !is_off {
-            self.doubts.insert(format!("{} is used, whose timer is not virtual", made.call.name));
-        }
-        Fate::Passes
-    }
-
     pub(super) fn locks(&mut self, made: &Made) -> io::Result<Fate> {
         let operation = int(made.arguments[1]);
         let open = self.description(made, 0);

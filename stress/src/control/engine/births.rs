@@ -12,7 +12,8 @@ use crate::explore::execution::Agent;
 
 use super::calls::Kind;
 use super::descriptors::Descriptors;
-use super::execution::{ProcessExecution, goes_with, lock};
+use super::ending::{goes_with, lock};
+use super::execution::ProcessExecution;
 use super::pending::About;
 use super::program;
 use super::randomness::Stream;

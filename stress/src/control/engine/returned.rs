@@ -61,7 +61,7 @@ impl ProcessExecution {
             // It is made again after a signal, and is a step again.
             return Ok(());
         }
-        let is_own_step = self.told == pending.label;
+        let is_own_step = self.stepping == Some(id);
         self.remember(id, &pending, registers.result())?;
         if is_own_step {
             let footprint = pending.footprint(&mut self.files, Some(registers.result()));

@@ -116,7 +116,7 @@ impl ProcessExecution {
                     State::Parent => b'D',
                     _ => return true,
                 };
-                thread.letter(*id) == Some(letter)
+                thread.is_asleep(*id, letter)
             })
         };
         if !(0..2).all(&mut sleep) {
@@ -312,6 +312,7 @@ impl ProcessExecution {
             return;
         }
         let Some(process) = self.processes.remove(&thread.process) else { return };
+        self.drop_timer(thread.process);
         if end == End::Killed(nix::libc::SIGSYS) {
             self.doubts
                 .insert("a copy makes calls as 32-bit programs do, which are not followed, and was killed".into());

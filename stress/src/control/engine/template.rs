@@ -69,7 +69,7 @@ impl Template {
                 }
                 Some((_, Event::End(_))) => {}
                 Some((id, _)) => tracing::resume(id, Until::Filtered, 0)?,
-                None if begun.elapsed() > super::execution::END_MAX => {
+                None if begun.elapsed() > super::ending::END_MAX => {
                     return Err(io::Error::from(io::ErrorKind::TimedOut));
                 }
                 None => {}
@@ -84,7 +84,7 @@ impl Template {
 
 impl Drop for Template {
     fn drop(&mut self) {
-        super::execution::kill(self.process);
+        super::ending::kill(self.process);
         tracing::wait_for_end(self.process);
     }
 }

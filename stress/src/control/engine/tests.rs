@@ -248,6 +248,136 @@ fn calls_fail_and_fall_short_as_they_are_told() {
 }
 
 #[test]
+fn alarms_ring_in_virtual_time() {
+    let Some(python) = python() else { return };
+    let base = tempfile::tempdir().expect("a directory");
+    let program = "import os, signal, time\n\
+        signal.signal(signal.SIGALRM, lambda *_: print('rings', flush=True))\n\
+        signal.alarm(100)\n\
+        print('set', flush=True)\n\
+        time.sleep(1000)\n\
+        print('slept', signal.alarm(0), flush=True)";
+    let mut processes = Processes::new(setup(base.path(), &[&[&python, "-c", program]])).expect("processes");
+    let mut execution = processes.start(1).expect("a start");
+    let (run, fire) = (Choice::Run, Choice::Fire);
+    let schedule = [(0, run, "set"), (0, fire, "SIGALRM"), (0, run, "rings"), (0, fire, "sleep"), (0, run, "slept 0")];
+    follow(&mut execution, &schedule);
+    assert!(execution.elapsed_ns(0) >= 1_000_000_000_000, "{}", execution.elapsed_ns(0));
+    assert_eq!(execution.doubts().len(), 0, "{:?}", execution.doubts());
+}
+
+#[test]
+fn whoever_asks_for_another_by_its_process_id_is_answered_as_it_is() {
+    let base = tempfile::tempdir().expect("a directory");
+    let writer = "echo $$ >$ELECTION_DIR/pid; echo ready";
+    let reader = "read pid <$ELECTION_DIR/pid; if kill -0 $pid; then echo alive; else echo dead; fi";
+    let mut processes = shell(base.path(), &[writer, reader]);
+    let run = Choice::Run;
+    for kills_first in [false, true, false] {
+        let mut execution = processes.start(1).expect("a start");
+        follow(&mut execution, &[(0, run, "openat"), (0, run, "write"), (1, run, "openat")]);
+        let mut told = Vec::new();
+        while !told.iter().any(|label: &String| label.starts_with("close") || label.contains("= 0 ")) {
+            let pending = execution.pending().expect("pending");
+            let Some(next) = pending.iter().find(|one| one.agent.copy == 1 && one.label.starts_with("read")) else {
+                break;
+            };
+            told.push(execution.step(next.agent, next.choice).expect("a step").label);
+        }
+        if kills_first {
+            follow(&mut execution, &[(0, run, "ready"), (0, run, "exit")]);
+        }
+        let expected = if kills_first { "dead" } else { "alive" };
+        follow(&mut execution, &[(1, run, "kill"), (1, run, expected)]);
+    }
+}
+
+#[test]
+fn copies_meet_at_sockets_and_fifos() {
+    let Some(python) = python() else { return };
+    let base = tempfile::tempdir().expect("a directory");
+    let server = "import os, socket\n\
+        one = socket.socket(socket.AF_UNIX)\n\
+        one.bind('\\0meeting')\n\
+        one.listen()\n\
+        peer, _ = one.accept()\n\
+        print(peer.recv(10), flush=True)";
+    let client = "import socket\n\
+        one = socket.socket(socket.AF_UNIX)\n\
+        try:\n  one.connect('\\0meeting')\n\
+        except OSError as error:\n  print('refused', flush=True)\n\
+        else:\n  one.send(b'hello')";
+    let commands: [&[&str]; 2] = [&[&python, "-c", server], &[&python, "-c", client]];
+    let mut processes = Processes::new(setup(base.path(), &commands)).expect("processes");
+    let run = Choice::Run;
+    let mut execution = processes.start(1).expect("a start");
+    let told =
+        follow(&mut execution, &[(0, run, "bind"), (1, run, "connect"), (1, run, "refused"), (0, run, "listen")]);
+    assert!(told[1].ends_with("ECONNREFUSED"), "{told:?}");
+    drop(execution);
+    let mut execution = processes.start(1).expect("a start");
+    let schedule = [
+        (0, run, "bind"),
+        (0, run, "listen"),
+        (0, run, "accept"),
+        (1, run, "connect"),
+        (0, run, "accept"),
+        (0, run, "recv"),
+        (1, run, "send"),
+        (0, run, "recv"),
+        (0, run, "hello"),
+    ];
+    let told = follow(&mut execution, &schedule);
+    assert_eq!((&*told[2], &*told[5]), ("accept4() waits", "recvfrom() waits"), "{told:#?}");
+    drop(execution);
+
+    let reader = "read line <$ELECTION_DIR/fifo; echo got $line";
+    let writer = "echo hello >$ELECTION_DIR/fifo";
+    let mut processes = shell(base.path(), &[reader, writer]);
+    let setup = Rc::get_mut(&mut processes.setup).expect("nobody else has it");
+    setup.prepare = |directory| {
+        fs::create_dir(directory.join("election"))?;
+        let path = std::ffi::CString::new(directory.join("election/fifo").into_os_string().into_encoded_bytes())?;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)?;
+        Ok(())
+    };
+    let mut execution = processes.start(1).expect("a start");
+    let told = follow(&mut execution, &[(0, run, "openat"), (1, run, "openat"), (0, run, "openat")]);
+    assert!(told[0].ends_with("waits"), "{told:#?}");
+}
+
+#[test]
+fn a_lock_of_fcntl_is_waited_for_and_lost_by_any_close() {
+    let Some(python) = python() else { return };
+    let base = tempfile::tempdir().expect("a directory");
+    let program = "import fcntl, os\n\
+        path = os.environ['ELECTION_DIR'] + '/lock'\n\
+        one = os.open(path, os.O_RDWR | os.O_CREAT)\n\
+        fcntl.lockf(one, fcntl.LOCK_EX)\n\
+        print('in', flush=True)\n\
+        os.close(os.open(path, os.O_RDONLY))\n\
+        print('still in', flush=True)";
+    let commands: [&[&str]; 2] = [&[&python, "-c", program], &[&python, "-c", program]];
+    let mut processes = Processes::new(setup(base.path(), &commands)).expect("processes");
+    let mut execution = processes.start(1).expect("a start");
+    let run = Choice::Run;
+    let schedule = [
+        (0, run, "openat"),
+        (1, run, "openat"),
+        (0, run, "fcntl"),
+        (1, run, "fcntl"),
+        (0, run, "in"),
+        (0, run, "openat"),
+        (0, run, "close"),
+        (1, run, "fcntl"),
+        (1, run, "in"),
+        (0, run, "still in"),
+    ];
+    let told = follow(&mut execution, &schedule);
+    assert!(told[3].ends_with("waits") && told[7].ends_with("= 0"), "{told:#?}");
+}
+
+#[test]
 fn what_cannot_be_controlled_is_named_and_nothing_hangs() {
     let check = |script: &str, expected: &str| {
         let base = tempfile::tempdir().expect("a directory");
@@ -286,7 +416,7 @@ fn nothing_is_left_where_who_follows_is_killed() {
         let pids: Vec<_> = execution.processes.keys().map(|process| process.as_raw().to_string()).collect();
         fs::write(Path::new(&base).join("pids"), pids.join(" ")).expect("a file");
         follow(&mut execution, &[(0, Choice::Run, "openat")]);
-        std::thread::sleep(std::time::Duration::from_secs(60));
+        std::thread::sleep(std::time::Duration::from_mins(1));
         return;
     }
     let base = tempfile::tempdir().expect("a directory");
@@ -299,7 +429,7 @@ fn nothing_is_left_where_who_follows_is_killed() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("this program");
-    let patience = std::time::Duration::from_secs(60);
+    let patience = std::time::Duration::from_mins(1);
     let wait_until = |what: &dyn Fn() -> bool| {
         let begun = std::time::Instant::now();
         while !what() {

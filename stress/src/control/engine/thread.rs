@@ -28,8 +28,9 @@ pub(super) struct Thread {
     pub(super) waited: Option<(Registers, &'static Call, Option<u64>)>,
     /// How much its copy had stirred when it was last seen asleep.
     pub(super) seen_asleep: Option<u64>,
-    /// `/proc/PID/stat`, once it was needed.
+    /// `/proc/PID/stat` and `/proc/PID/syscall`, once they were needed.
     status: Option<File>,
+    call: Option<File>,
 }
 
 /// Where it stands.
@@ -114,29 +115,44 @@ impl Thread {
             waited: None,
             seen_asleep: None,
             status: None,
+            call: None,
         }
     }
 
-    /// What the kernel says that it does: `R` that it runs, `S` that it sleeps until something happens, `D` that it waits for
-    /// a device.
-    pub(super) fn letter(&mut self, thread: Pid) -> Option<u8> {
-        if self.status.is_none() {
-            self.status = File::open(format!("/proc/{thread}/stat")).ok();
-        }
+    /// Whether it sleeps: in a call that waits for something (`S`), or until its child has memory of its own (`D`). The letter
+    /// alone says too little: a thread shows it already while it still looks whether there is something to wait for. Whether
+    /// it has left the processor for good, the kernel only says who asks in which call it is, which waits for that.
+    pub(super) fn is_asleep(&mut self, thread: Pid, letter: u8) -> bool {
         let mut bytes = [0; 64];
-        let length = self.status.as_ref()?.read_at(&mut bytes, 0).ok()?;
+        let call = read_start(&mut self.call, || format!("/proc/{thread}/syscall"), &mut bytes);
+        call.is_some_and(|call| !call.starts_with(b"running")) && self.letter(thread) == Some(letter)
+    }
+
+    /// What the kernel says that it does: `R` that it runs, `S` that it waits for something, `D` that it waits for a device.
+    pub(super) fn letter(&mut self, thread: Pid) -> Option<u8> {
+        let mut bytes = [0; 64];
+        let status = read_start(&mut self.status, || format!("/proc/{thread}/stat"), &mut bytes)?;
         // The name before it may hold anything but is the only part in parentheses.
-        let end = bytes[..length].iter().rposition(|&byte| byte == b')')?;
-        bytes.get(end + 2).copied()
+        let end = status.iter().rposition(|&byte| byte == b')')?;
+        status.get(end + 2).copied()
     }
 
     /// It has another number from here on.
     pub(super) fn forget(&mut self) {
-        self.status = None;
+        (self.status, self.call) = (None, None);
     }
 
     /// Whether it is in a call and not to be stopped in it.
     pub(super) fn is_underway(&self) -> bool {
         matches!(self.state, State::Born | State::Running | State::Passing(..) | State::Within(_))
     }
+}
+
+/// The beginning of a file of the kernel's, which is kept open.
+fn read_start<'a>(file: &mut Option<File>, path: impl Fn() -> String, bytes: &'a mut [u8]) -> Option<&'a [u8]> {
+    if file.is_none() {
+        *file = File::open(path()).ok();
+    }
+    let length = file.as_ref()?.read_at(bytes, 0).ok()?;
+    Some(&bytes[..length])
 }
