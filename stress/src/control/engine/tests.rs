@@ -44,6 +44,22 @@ fn setup(base: &Path, commands: &[&[&str]]) -> Setup {
     }
 }
 
+/// Whether programs can be followed here; where they cannot, that is said.
+fn follows() -> bool {
+    let base = tempfile::tempdir().expect("a directory");
+    let started = Processes::new(setup(base.path(), &[&["true"]])).map_err(Stop::from);
+    match started.and_then(|mut processes| processes.start(1)) {
+        Ok(_) => true,
+        Err(Stop::Failed(Failure::Environment { source, .. }))
+            if [Some(nix::libc::EPERM), Some(nix::libc::ENOSYS)].contains(&source.raw_os_error()) =>
+        {
+            eprintln!("skipped: programs cannot be followed here: {source}");
+            false
+        }
+        Err(why) => panic!("programs should be followed here: {why:?}"),
+    }
+}
+
 /// Runs one execution to its end: each copy gets an event and then the end of its input as soon as it listens and nothing
 /// else can happen, and who goes on is chosen among the enabled.
 fn run(processes: &mut Processes, mut choose: impl FnMut(usize) -> usize) -> Run {
@@ -114,6 +130,9 @@ fn repeats(commands: &[&[&str]], schedules: u64, times: usize) -> Vec<Run> {
 
 #[test]
 fn a_shell_does_the_same_in_every_run() {
+    if !follows() {
+        return;
+    }
     let script = registrant("check-then-write.sh");
     let runs = repeats(&[&["sh", &script], &["sh", &script]], 10, 4);
     let both = |run: &Run| run.printed.iter().all(|words| words.starts_with("primary"));
@@ -142,6 +161,9 @@ fn node() -> Option<String> {
 
 #[test]
 fn a_shell_and_its_children_do_the_same_in_every_run_and_a_lock_excludes() {
+    if !follows() {
+        return;
+    }
     let script = registrant("flock.sh");
     for run in repeats(&[&["sh", &script], &["sh", &script]], 6, 3) {
         let entries = run.steps.iter().filter(|step| step.contains("write(election/realtime.log")).count();
@@ -152,6 +174,9 @@ fn a_shell_and_its_children_do_the_same_in_every_run_and_a_lock_excludes() {
 
 #[test]
 fn python_does_the_same_in_every_run_and_is_late_without_waiting() {
+    if !follows() {
+        return;
+    }
     let Some(python) = python() else { return };
     let script = registrant("json-list.py");
     let runs = repeats(&[&[&python, &script], &[&python, &script]], 8, 2);
@@ -161,6 +186,9 @@ fn python_does_the_same_in_every_run_and_is_late_without_waiting() {
 
 #[test]
 fn node_and_its_threads_do_the_same_in_every_run() {
+    if !follows() {
+        return;
+    }
     let Some(node) = node() else { return };
     let script = registrant("json-list.mjs");
     let runs = repeats(&[&[&node, &script], &[&node, &script]], 2, 3);
@@ -192,6 +220,9 @@ fn follow(execution: &mut ProcessExecution, schedule: &[(u16, Choice, &str)]) ->
 
 #[test]
 fn who_waits_for_a_lock_goes_on_when_it_is_let_go_and_not_before() {
+    if !follows() {
+        return;
+    }
     let base = tempfile::tempdir().expect("a directory");
     let script = "exec 9>>$ELECTION_DIR/lock; flock 9; echo in; echo out";
     let mut processes = shell(base.path(), &[script, script]);
@@ -213,6 +244,9 @@ fn who_waits_for_a_lock_goes_on_when_it_is_let_go_and_not_before() {
 
 #[test]
 fn a_copy_that_is_killed_lets_go_of_its_lock_and_does_nothing_more() {
+    if !follows() {
+        return;
+    }
     let base = tempfile::tempdir().expect("a directory");
     let script = "exec 9>>$ELECTION_DIR/lock; flock 9; echo in; echo out >$ELECTION_DIR/out";
     let mut processes = shell(base.path(), &[script, script]);
@@ -230,6 +264,9 @@ fn a_copy_that_is_killed_lets_go_of_its_lock_and_does_nothing_more() {
 
 #[test]
 fn calls_fail_and_fall_short_as_they_are_told() {
+    if !follows() {
+        return;
+    }
     let base = tempfile::tempdir().expect("a directory");
     let script = "echo 12345678 >$ELECTION_DIR/file || echo failed; read line <$ELECTION_DIR/file; echo $line";
     let mut processes = shell(base.path(), &[script]);
@@ -249,6 +286,9 @@ fn calls_fail_and_fall_short_as_they_are_told() {
 
 #[test]
 fn alarms_ring_in_virtual_time() {
+    if !follows() {
+        return;
+    }
     let Some(python) = python() else { return };
     let base = tempfile::tempdir().expect("a directory");
     let program = "import os, signal, time\n\
@@ -268,6 +308,9 @@ fn alarms_ring_in_virtual_time() {
 
 #[test]
 fn whoever_asks_for_another_by_its_process_id_is_answered_as_it_is() {
+    if !follows() {
+        return;
+    }
     let base = tempfile::tempdir().expect("a directory");
     let writer = "echo $$ >$ELECTION_DIR/pid; echo ready";
     let reader = "read pid <$ELECTION_DIR/pid; if kill -0 $pid; then echo alive; else echo dead; fi";
@@ -294,6 +337,9 @@ fn whoever_asks_for_another_by_its_process_id_is_answered_as_it_is() {
 
 #[test]
 fn copies_meet_at_sockets_and_fifos() {
+    if !follows() {
+        return;
+    }
     let Some(python) = python() else { return };
     let base = tempfile::tempdir().expect("a directory");
     let server = "import os, socket\n\
@@ -348,6 +394,9 @@ fn copies_meet_at_sockets_and_fifos() {
 
 #[test]
 fn a_lock_of_fcntl_is_waited_for_and_lost_by_any_close() {
+    if !follows() {
+        return;
+    }
     let Some(python) = python() else { return };
     let base = tempfile::tempdir().expect("a directory");
     let program = "import fcntl, os\n\
@@ -379,6 +428,9 @@ fn a_lock_of_fcntl_is_waited_for_and_lost_by_any_close() {
 
 #[test]
 fn what_cannot_be_controlled_is_named_and_nothing_hangs() {
+    if !follows() {
+        return;
+    }
     let check = |script: &str, expected: &str| {
         let base = tempfile::tempdir().expect("a directory");
         let mut processes = shell(base.path(), &[script]);
@@ -393,6 +445,9 @@ fn what_cannot_be_controlled_is_named_and_nothing_hangs() {
 
 #[test]
 fn a_program_that_cannot_be_run_is_named() {
+    if !follows() {
+        return;
+    }
     let base = tempfile::tempdir().expect("a directory");
     let missing = Processes::new(setup(base.path(), &[&["no-such-program"]])).expect_err("it is missing");
     assert!(missing.to_string().starts_with("no-such-program: execve: No such file"), "{missing}");
@@ -409,6 +464,9 @@ const CHILD: &str = "ENGINE_TEST_DIRECTORY";
 
 #[test]
 fn nothing_is_left_where_who_follows_is_killed() {
+    if !follows() {
+        return;
+    }
     if let Some(base) = std::env::var_os(CHILD) {
         let script = "sleep 1000 & trap '' TERM INT HUP; setsid sleep 2000 & echo started >$ELECTION_DIR/it; wait";
         let mut processes = shell(Path::new(&base), &[script]);
