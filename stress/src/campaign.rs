@@ -368,6 +368,7 @@ mod tests {
                 expect: Some(4),
                 in_process: 1,
                 threads: false,
+                rotate_bytes: None,
                 faults: Vec::new(),
             },
             shard: shard::Shard::WHOLE,

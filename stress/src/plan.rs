@@ -9,6 +9,7 @@ pub(crate) mod waits;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use single_primary::LogOptions;
 
 use self::boundary::{Boundary, Part, Sweep};
 use self::fault::{Around, Fault, Kind};
@@ -41,6 +42,12 @@ pub(crate) struct Plan {
     pub(crate) events: Vec<Moment>,
     /// What is done to them.
     pub(crate) faults: Vec<Fault>,
+    /// From which size on the log is rotated, in bytes, where not from the usual one on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rotate_bytes: Option<u64>,
+    /// The instances that block until they are primary, as a daemon does, beside those that are polled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) blocking: Vec<usize>,
     /// In which order their steps are taken, where that is not left to the scheduler: as in a run before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) order: Vec<Steps>,
@@ -73,6 +80,8 @@ pub(crate) struct Template {
     pub(crate) expect: Option<usize>,
     pub(crate) in_process: usize,
     pub(crate) threads: bool,
+    /// From which size on the log is rotated, in bytes, where not from the usual one on.
+    pub(crate) rotate_bytes: Option<u64>,
     /// The kinds of faults, taken in turns.
     pub(crate) faults: Vec<Kind>,
 }
@@ -111,9 +120,14 @@ impl Template {
             threads: self.threads,
             events,
             faults: Vec::new(),
+            rotate_bytes: self.rotate_bytes,
+            blocking: Vec::new(),
             order: Vec::new(),
         };
         self.add_faults(&mut plan, &mut random);
+        if self.protocol == JOURNAL {
+            plan.blocking = (0..plan.ids.len()).filter(|_| random.u8(..4) == 0).collect();
+        }
         plan
     }
 
@@ -152,12 +166,15 @@ impl Template {
             let late = kind == Kind::Late;
             let prefix = if late { "000000".to_owned() } else { format!("{:06x}", random.u32(..1 << 24)) };
             let (ids, later_us) = (&mut plan.ids, &mut plan.later_us);
-            plan.faults.push(fault::draw(kind, around, random, |begins_us| {
+            let drawn = fault::draw(kind, around, random, |begins_us| {
                 let index = ids.len();
                 ids.push(format!("{prefix}-{index}"));
                 later_us.push(begins_us);
                 index
-            }));
+            });
+            // A rotation that nobody dies in is what every log with a limit has.
+            let death = matches!(drawn, Fault::Rotate { .. }).then(|| fault::draw_late_death(around, random));
+            plan.faults.extend([drawn].into_iter().chain(death));
         }
     }
 }
@@ -206,8 +223,27 @@ impl Plan {
             |process: usize| self.hosted_by(process).find_map(instance_now).map(|first| plan.host_of(first));
         plan.faults =
             self.faults.iter().filter_map(|fault| fault.clone().aimed_anew(instance_now, process_now)).collect();
+        plan.blocking = self.blocking.iter().filter_map(|instance| instance_now(*instance)).collect();
         plan.order = order::of_instances(&self.order, instance_now);
         Some(plan)
+    }
+
+    /// Whether an instance blocks until it is primary. Where every step has its turn nobody does: a wait has no end to tell.
+    pub(crate) fn blocks(&self, instance: usize) -> bool {
+        self.order.is_empty() && self.blocking.contains(&instance)
+    }
+
+    /// What is done with the log. However often it is rotated, all of it is kept, so that its entries can be counted.
+    pub(crate) fn log_options(&self) -> LogOptions {
+        let rotate_bytes = self.faults.iter().find_map(|fault| match fault {
+            Fault::Rotate { bytes } => Some(*bytes),
+            _ => None,
+        });
+        let usual = LogOptions::default();
+        match rotate_bytes.or(self.rotate_bytes) {
+            Some(bytes) => LogOptions { rotate_keep: u8::MAX, ..usual }.rotated_at(bytes),
+            None => usual,
+        }
     }
 
     /// When an instance begins, in microseconds after the start.
@@ -264,6 +300,7 @@ mod tests {
             expect: Some(4),
             in_process: 3,
             threads: false,
+            rotate_bytes: None,
             faults: Vec::new(),
         };
         let plan = template.draw(5);

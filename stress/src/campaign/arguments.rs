@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,6 +54,9 @@ pub(crate) struct Arguments {
     /// Drive the instances of a process by a thread each
     #[arg(long)]
     threads: bool,
+    /// From which size on the log is rotated, in bytes [default: 16 MiB, which no round comes to]
+    #[arg(long, value_name = "BYTES")]
+    rotate: Option<NonZeroU64>,
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Kind::parse, help = faults_help())]
     faults: Vec<Vec<Kind>>,
     #[arg(long, default_value = "journal", value_name = "NAME", help = protocol_help())]
@@ -202,6 +205,9 @@ impl Arguments {
         if self.threads && !faults.is_empty() {
             return usage("--threads: faults happen to processes; leave it away, or leave --faults away".into());
         }
+        if self.rotate.is_some() && self.protocol != JOURNAL {
+            return usage(format!("--rotate: {} never rotates its log; leave it away", self.protocol));
+        }
         let expect = match self.expect {
             None => Some(registrants),
             Some(Expect::Registrations(count)) => Some(count),
@@ -235,6 +241,7 @@ impl Arguments {
                 expect,
                 in_process,
                 threads: self.threads,
+                rotate_bytes: self.rotate.map(NonZeroU64::get),
                 faults,
             },
             shard: self.shard,
@@ -255,6 +262,9 @@ impl Arguments {
     /// What a campaign of foreign registrants takes from the options of all campaigns.
     pub(crate) fn for_foreign(&self) -> Result<programs::Common, Failure> {
         let Options { budget, template, dir, keep, export_json, .. } = self.resolve()?;
+        if template.rotate_bytes.is_some() {
+            return Err(Failure::Usage("--rotate: a program rotates its log itself, or not; leave it away".into()));
+        }
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(programs::Common {
             rounds: match budget {
@@ -287,8 +297,19 @@ impl fmt::Display for Options {
     /// The first line of a campaign: the command that runs it again.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { budget, template, shard, jobs, dir, keep, .. } = self;
-        let Template { protocol, seed, registrants, events, early, window, expect, in_process, threads, faults } =
-            template;
+        let Template {
+            protocol,
+            seed,
+            registrants,
+            events,
+            early,
+            window,
+            expect,
+            in_process,
+            threads,
+            rotate_bytes,
+            faults,
+        } = template;
         write!(formatter, "stress campaign --seed {seed} --protocol {protocol}")?;
         match budget {
             Budget::Rounds(rounds) => write!(formatter, " --rounds {rounds}")?,
@@ -301,6 +322,9 @@ impl fmt::Display for Options {
             None => write!(formatter, " --expect none")?,
         }
         write!(formatter, " --in-process {in_process}{}", if *threads { " --threads" } else { "" })?;
+        if let Some(bytes) = rotate_bytes {
+            write!(formatter, " --rotate {bytes}")?;
+        }
         if !faults.is_empty() {
             let names: Vec<_> = faults.iter().map(|kind| kind.name()).collect();
             write!(formatter, " --faults {}", names.join(","))?;

@@ -167,6 +167,8 @@ mod tests {
             later_us: vec![5, 9],
             in_process: 2,
             threads: false,
+            rotate_bytes: None,
+            blocking: Vec::new(),
             events: vec![Moment::Joining, Moment::After(3)],
             faults: vec![
                 Fault::Late { instance: 3, after_us: 5 },

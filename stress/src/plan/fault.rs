@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Heir,
     /// A forked copy of the primary tries to log
     Fork,
+    /// A log that is rotated every few entries, and a death in the midst of that
+    Rotate,
     /// A file-size limit in the way of every write
     Full,
     /// Garbage in the journal, or someone else's file in its place
@@ -58,7 +60,7 @@ impl Kind {
 
     /// Whether a primary dies of it.
     pub(crate) fn kills(self) -> bool {
-        matches!(self, Self::Kill | Self::KillAtCall | Self::Restart | Self::Heir)
+        matches!(self, Self::Kill | Self::KillAtCall | Self::Restart | Self::Heir | Self::Rotate)
     }
 
     /// Reads a name, or `all`.
@@ -131,6 +133,8 @@ pub(crate) enum Fault {
     Heir,
     /// The primary is forked and its copy tries to log.
     Fork,
+    /// The log is rotated from so many bytes on.
+    Rotate { bytes: u64 },
     /// No file may grow beyond so many bytes.
     Full { process: usize, bytes: u64 },
     /// The journal is damaged.
@@ -156,6 +160,7 @@ impl Fault {
             Self::Restart { .. } => Kind::Restart,
             Self::Heir => Kind::Heir,
             Self::Fork => Kind::Fork,
+            Self::Rotate { .. } => Kind::Rotate,
             Self::Full { .. } => Kind::Full,
             Self::Corrupt { .. } => Kind::Corrupt,
             Self::Unlink { .. } => Kind::Unlink,
@@ -185,6 +190,7 @@ impl Fault {
             | Self::Leftover
             | Self::Heir
             | Self::Fork
+            | Self::Rotate { .. }
             | Self::Corrupt { .. }
             | Self::Unlink { .. }
             | Self::Permissions { .. }
@@ -251,6 +257,8 @@ pub(crate) fn draw(kind: Kind, around: Around, random: &mut Rng, mut add: impl F
         }
         Kind::Heir => Fault::Heir,
         Kind::Fork => Fault::Fork,
+        // An entry has some 70 bytes: from every one on to every few.
+        Kind::Rotate => Fault::Rotate { bytes: random.u64(1..300) },
         Kind::Full => Fault::Full { process, bytes: random.u64(..700) },
         Kind::Corrupt => match random.u8(..4) {
             0 => Fault::Corrupt { damage: Damage::Garbage, when },
@@ -265,6 +273,12 @@ pub(crate) fn draw(kind: Kind, around: Around, random: &mut Rng, mut add: impl F
         Kind::Load => Fault::Load { processes: random.usize(1..5) },
         Kind::Takeover | Kind::Handover => unreachable!("it is for programs alone, and refused before"),
     }
+}
+
+/// Draws a death before or after a call that comes once somebody is primary: at its log, most of all.
+pub(crate) fn draw_late_death(around: Around, random: &mut Rng) -> Fault {
+    let instance = random.usize(..around.registrants);
+    Fault::KillAtCall { instance, call: random.u32(16..64), after: random.bool() }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Fault {
             Kind::Load => Self::Load,
             Kind::Full => Self::Full,
             Kind::Permissions => Self::Permissions,
-            Kind::Fork | Kind::Corrupt | Kind::Unlink => return None,
+            Kind::Fork | Kind::Rotate | Kind::Corrupt | Kind::Unlink => return None,
         })
     }
 

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use single_primary::call::{Call, Failure as Failed, Handle, Reply};
+use single_primary::call::{Call, Failure as Failed, Handle, Name, Reply};
 
 use super::disturbance::Done;
 use super::instance::JOURNAL;
@@ -103,7 +104,7 @@ impl Rig {
                 }
             }
         }
-        let mut log = read(&self.directory.join("realtime.log"))?.unwrap_or_default();
+        let mut log = self.log()?;
         for (mut file, is_log) in std::mem::take(&mut done.removed).into_iter().zip([false, true]) {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).map_err(Failure::environment("a removed file", "read", "report this"))?;
@@ -114,6 +115,24 @@ impl Rig {
             }
         }
         Ok((journals, log))
+    }
+
+    /// All files of the log together, those that a rotation has renamed first.
+    fn log(&self) -> Result<Vec<u8>, Failure> {
+        const CURRENT: &str = "realtime.log";
+        let mut rotated: Vec<Name> = match fs::read_dir(&self.directory) {
+            Ok(files) => files
+                .flatten()
+                .filter_map(|file| Name::parse_log(file.file_name().as_bytes(), CURRENT.as_bytes()))
+                .collect(),
+            Err(_) => Vec::new(),
+        };
+        rotated.sort_unstable();
+        let mut log = Vec::new();
+        for file in rotated.iter().map(Name::file_name).chain([CURRENT.to_owned()]) {
+            log.extend(read(&self.directory.join(file))?.unwrap_or_default());
+        }
+        Ok(log)
     }
 }
 
@@ -134,7 +153,9 @@ impl Gathered {
         let id = &plan.ids[index];
         let instance = || id.clone();
         let died_ns = done.deaths_ns[plan.host_of(index)];
-        let mut validator = (plan.protocol == JOURNAL).then(|| Validator::new(plan, index));
+        // What an instance does on two threads is written down in an order of its own.
+        let is_followed = plan.protocol == JOURNAL && !plan.blocks(index);
+        let mut validator = is_followed.then(|| Validator::new(plan, index));
         let (mut believes, mut has_left, mut is_limited) = (false, false, false);
         let mut logging = None;
         let mut last_ns = 0;
@@ -182,9 +203,6 @@ impl Gathered {
                 Entry::Reply(Reply::Failed(Failed(error))) => {
                     is_limited |= *error == FILE_TOO_LARGE;
                     None
-                }
-                Entry::Call(Call::Truncate { handle: Handle::JOURNAL, .. }) => {
-                    Some(What::Anew { instance: instance() })
                 }
                 Entry::Verdict { primary: true }
                 | Entry::Clock(_)

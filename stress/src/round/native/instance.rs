@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::thread::JoinHandle;
 
 use models::call::{Call, Reply};
 use models::participant::{Belief, Participant as _, Step, Wait};
@@ -48,12 +49,14 @@ pub(crate) struct Instance {
     /// When it was last known to believe what it did.
     known_ns: u64,
     leaving: bool,
+    /// The thread that blocks until it is primary, if it has one.
+    waiting: Option<JoinHandle<Result<u64, Error>>>,
 }
 
 #[derive(Debug)]
 enum Part {
     /// The library, through the interface that programs use. It is missing where the join failed.
-    Journal(Option<Box<Election<Box<Recorder>>>>),
+    Journal(Option<Arc<Election<Box<Recorder>>>>),
     /// One of the zoo.
     Zoo { participant: Box<AnyParticipant>, kernel: RealKernel, interference: Box<Interference> },
 }
@@ -76,9 +79,14 @@ impl Instance {
             belief: Belief::Undecided,
             known_ns: clock::now_ns(),
             leaving: false,
+            waiting: None,
         };
         if plan.protocol == JOURNAL {
-            instance.start_journal(options, interference, place.past);
+            let LogOptions { rotate_bytes, rotate_keep, .. } = plan.log_options();
+            instance.start_journal(options.rotate(rotate_bytes, rotate_keep), interference, place.past);
+            if plan.blocks(index) {
+                instance.block();
+            }
         } else {
             let setup = zoo::Setup { id, window: plan.window(), expect: plan.expect, log: LogOptions::default() };
             instance.start_zoo(&plan.protocol, setup, options.paths(), interference);
@@ -91,10 +99,18 @@ impl Instance {
         let recorder = Recorder::new(os, self.tracer.clone(), interference, past.to_owned());
         match options.start_on(Box::new(recorder)) {
             Ok(election) => {
-                self.part = Part::Journal(Some(Box::new(election)));
+                self.part = Part::Journal(Some(Arc::new(election)));
                 self.observe_election(None);
             }
             Err(error) => self.observe(Belief::Failed(error.to_string().into())),
+        }
+    }
+
+    /// Has a thread block until it is primary, in place of being polled.
+    fn block(&mut self) {
+        if let Part::Journal(Some(election)) = &self.part {
+            let election = election.clone();
+            self.waiting = Some(std::thread::spawn(move || election.wait()));
         }
     }
 
@@ -109,7 +125,11 @@ impl Instance {
     pub(crate) fn poll(&mut self) -> Option<Time> {
         match &self.part {
             Part::Journal(Some(election)) => {
-                let error = election.poll().err();
+                let error = match &self.waiting {
+                    None => election.poll().err(),
+                    Some(waiting) if waiting.is_finished() => self.end_wait(),
+                    Some(_) => None,
+                };
                 self.observe_election(error.as_ref());
                 None
             }
@@ -126,6 +146,7 @@ impl Instance {
     /// Goes on until there is a verdict, or none by the deadline.
     pub(crate) fn decide(&mut self, deadline_ns: u64) {
         if let Part::Journal(Some(election)) = &self.part
+            && self.waiting.is_none()
             && !self.is_decided()
         {
             let error = election.decided().err();
@@ -187,8 +208,11 @@ impl Instance {
         self.tracer.write(&Entry::Leave);
         match &mut self.part {
             Part::Journal(Some(election)) => {
-                if let Err(error) = election.leave() {
-                    self.tracer.write(&Entry::Note(error.to_string()));
+                let left = election.leave();
+                for error in left.err().into_iter().chain(self.end_wait()) {
+                    if *error.cause() != Cause::Left {
+                        self.tracer.write(&Entry::Note(error.to_string()));
+                    }
                 }
             }
             Part::Journal(None) => {}
@@ -199,6 +223,11 @@ impl Instance {
         }
         self.belief = Belief::Left;
         self.tracer.write(&Entry::Left);
+    }
+
+    /// What the wait that is over, or about to be, came to, if not to being primary.
+    fn end_wait(&mut self) -> Option<Error> {
+        self.waiting.take()?.join().expect("a wait does not panic").err()
     }
 
     /// Has nothing to do for now: others may take their turns.

@@ -2,7 +2,7 @@
 //! it is told the same replies at the same times.
 
 use single_primary::call::{Call, Reply, Time};
-use single_primary::{Event, InstanceId, LogOptions, Machine, Role, Setup, Step};
+use single_primary::{Event, InstanceId, Machine, Role, Setup, Step};
 
 use super::trace::Entry;
 use crate::plan::Plan;
@@ -42,7 +42,7 @@ impl Validator {
             window: plan.window(),
             expect: plan.expect,
             allow_any_file_system: false,
-            log: LogOptions::default(),
+            log: plan.log_options(),
         };
         Self {
             machine: Machine::new(setup),
@@ -207,6 +207,7 @@ mod tests {
             expect: None,
             in_process: 1,
             threads: false,
+            rotate_bytes: None,
             faults: Vec::new(),
         };
         let plan = template.draw(0);
