@@ -2,9 +2,11 @@
 //! broken protocols that every checker must refute.
 
 pub mod call;
+pub mod display;
 pub mod end;
 pub mod export;
 pub mod kernel;
+pub mod markup;
 pub mod participant;
 pub mod real;
 pub mod script;

@@ -1,10 +1,10 @@
 //! How far a check is: a line that is drawn anew on a terminal, a line now and then elsewhere.
 
-use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use models::display::Display;
 
 /// Between two lines on a terminal, and where nobody watches.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
@@ -34,8 +34,7 @@ struct Shown {
 
 impl Progress {
     pub(crate) fn new(about: String, counted: &'static str, total: Option<u64>) -> Self {
-        let is_drawn = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let bar = is_drawn.then(|| {
+        let bar = (Display::of_stderr() == Display::Bar).then(|| {
             let style = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {msg}");
             let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.set_message(about.clone());

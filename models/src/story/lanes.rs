@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use single_primary::call::Mode;
 
+use crate::markup::escaped;
 use crate::participant::Belief;
 use crate::story::{Step, Story, phrase};
 
@@ -44,7 +45,7 @@ pub(super) fn width(story: &Story) -> usize {
 pub(super) fn heads(story: &Story) -> String {
     let mut heads = format!("<span style=\"width:{LEFT}px\"></span>");
     for name in &story.instances {
-        let _ = write!(heads, "<span style=\"width:{LANE}px\">instance {}</span>", escape(name));
+        let _ = write!(heads, "<span style=\"width:{LANE}px\">instance {}</span>", escaped(name));
     }
     let _ = write!(heads, "<span style=\"width:{FILES}px\">files</span>");
     heads
@@ -72,7 +73,7 @@ pub(super) fn lanes(story: &Story) -> String {
         row(&mut svg, at, step, files_at, at + 1 == story.steps.len());
     }
     let _ = writeln!(svg, "<line class=alarm x1=0 x2={width} y1={bottom} y2={bottom} />");
-    let _ = writeln!(svg, "<text class=end x={LEFT} y={}>Here: {}</text>", bottom + 28, escape(&story.why));
+    let _ = writeln!(svg, "<text class=end x={LEFT} y={}>Here: {}</text>", bottom + 28, escaped(&story.why));
     svg.push_str("</svg>");
     svg
 }
@@ -114,7 +115,7 @@ fn bars(svg: &mut String, story: &Story, instance: usize, colours: &BTreeMap<&st
                 let x = lane_at(instance) + 6 + column * BAR;
                 let colour = colours.get(name.as_str()).copied().unwrap_or_default();
                 let (dashed, kind) = if shared { (" dashed", "shared") } else { ("", "exclusive") };
-                let title = escape(&format!("{kind} lock of {name}"));
+                let title = escaped(&format!("{kind} lock of {name}"));
                 let _ = writeln!(
                     svg,
                     "<line class=\"bar c{colour}{dashed}\" x1={x} x2={x} y1={from} y2={y}><title>{title}</title></line>"
@@ -138,7 +139,7 @@ fn row(svg: &mut String, at: usize, step: &Step, files_at: usize, is_last: bool)
     if step.to_all {
         let width = files_at - LEFT - GAP;
         let _ = writeln!(svg, "<rect class=all x={LEFT} y={} width={width} height=26 rx=5 />", y + 10);
-        let _ = writeln!(svg, "<text x={} y={}>{}</text>", LEFT + BARS_MAX * BAR + 18, y + 28, escape(&step.what));
+        let _ = writeln!(svg, "<text x={} y={}>{}</text>", LEFT + BARS_MAX * BAR + 18, y + 28, escaped(&step.what));
     } else {
         let x = lane_at(usize::from(step.instance)) + BARS_MAX * BAR + 10;
         let width = LANE - BARS_MAX * BAR - 30;
@@ -149,7 +150,7 @@ fn row(svg: &mut String, at: usize, step: &Step, files_at: usize, is_last: bool)
         let _ = writeln!(svg, "<text class=result x={} y={}>{result}</text>", x + 8, y + 36);
     }
     if let Some((name, change)) = &step.change {
-        let _ = writeln!(svg, "<text class=file x={files_at} y={}>{}</text>", y + 19, escape(name));
+        let _ = writeln!(svg, "<text class=file x={files_at} y={}>{}</text>", y + 19, escaped(name));
         let change = fitted(change, WIDE_CHANGE);
         let _ = writeln!(svg, "<text class=\"file result\" x={files_at} y={}>{change}</text>", y + 36);
     }
@@ -172,13 +173,8 @@ fn outcome(step: &Step) -> String {
 /// As much of a text as there is room for, and all of it where one points at it.
 fn fitted(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {
-        return escape(text);
+        return escaped(text);
     }
     let short: String = text.chars().take(characters).collect();
-    format!("{}…<title>{}</title>", escape(&short), escape(text))
-}
-
-/// As text of HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    format!("{}…<title>{}</title>", escaped(&short), escaped(text))
 }

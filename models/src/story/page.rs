@@ -5,21 +5,22 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use single_primary::call::Mode;
 
+use crate::markup::escaped;
 use crate::participant::Belief;
-use crate::story::lanes::{colours, escape, heads, lanes, width};
+use crate::story::lanes::{colours, heads, lanes, width};
 use crate::story::{Step, Story, phrase};
 
 /// The page, as HTML.
 #[must_use]
 pub fn page(story: &Story) -> String {
     let legend = colours(story).into_iter().fold(String::new(), |mut legend, (name, colour)| {
-        let _ = write!(legend, "<li><i class=c{colour}></i>holds the lock of {}</li>", escape(name));
+        let _ = write!(legend, "<li><i class=c{colour}></i>holds the lock of {}</li>", escaped(name));
         legend
     });
     let is_shared = |step: &Step| step.locks.iter().any(|(.., mode)| *mode == Mode::Shared);
     let dashed = if story.steps.iter().any(is_shared) { "<li>dashed: a shared lock</li>" } else { "" };
     let known = story.broken_by.iter().fold(String::new(), |known, broken_by| {
-        known + &format!("<p>What is known to break it: {}.</p>\n", escape(broken_by))
+        known + &format!("<p>What is known to break it: {}.</p>\n", escaped(broken_by))
     });
     format!(
         "<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\n\
@@ -38,10 +39,10 @@ pub fn page(story: &Story) -> String {
          <output></output><button data-go=on>on ▸</button><button data-go=last>last</button></nav>\
          <p class=did></p><div class=state></div></section>\n\
          <script type=\"application/json\" id=steps>{steps}</script>\n<script>{script}</script>\n</html>\n",
-        name = escape(&story.protocol),
-        why = escape(&story.why),
+        name = escaped(&story.protocol),
+        why = escaped(&story.why),
         breaking = breaking(story),
-        summary = escape(&story.summary),
+        summary = escaped(&story.summary),
         style = include_str!("page.css"),
         script = include_str!("page.js"),
         width = width(story),
@@ -64,11 +65,11 @@ fn breaking(story: &Story) -> String {
         story.instances.iter().zip(&step.beliefs).filter(is_primary).map(|(name, _)| name.as_str()).collect();
     let then = match primaries[..] {
         [] => "nobody believes to be primary".to_owned(),
-        [one] => format!("{} believes to be primary", escape(one)),
-        _ => format!("{} believe to be primary", escape(&primaries.join(" and "))),
+        [one] => format!("{} believes to be primary", escaped(one)),
+        _ => format!("{} believe to be primary", escaped(&primaries.join(" and "))),
     };
     let number = story.steps.len();
-    format!("It breaks at <a href=\"#step-{number}\">step {number}</a>, when {}: from then on {then}.", escape(&what))
+    format!("It breaks at <a href=\"#step-{number}\">step {number}</a>, when {}: from then on {then}.", escaped(&what))
 }
 
 /// What the page's script shows of a step.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::chart::{Chart, Row};
 use super::reading::{entries, events_of, told};
 use super::report::Report;
-use crate::campaign::page::escaped;
+use models::markup::escaped;
 
 /// Of the picture, in its own units: it is as wide as the page lets it.
 const WIDTH: usize = 720;

@@ -5,6 +5,8 @@ mod lanes;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use models::markup::escaped;
+
 use super::report::Report;
 use super::tally::Aimed;
 use crate::history::distribution::{Percentiles, float};
@@ -263,11 +265,6 @@ fn time(us: f64) -> String {
 
 fn open(page: &mut String, height: u32) {
     let _ = write!(page, "<div class=scroll><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">");
-}
-
-/// Text as it is written in a page.
-pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -1,34 +1,15 @@
 //! What a person sees while a campaign runs: a bar on a terminal, now and then a line elsewhere.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use models::display::Display;
 
 use super::arguments::Budget;
 use super::tally::Totals;
 
 /// How often there is a line where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-
-/// How progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Display {
-    /// A bar that moves.
-    Bar,
-    /// A line now and then.
-    Lines,
-}
-
-/// What stderr and the environment ask for.
-pub(crate) fn display(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Display {
-    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
-    if is_terminal && !is_set("CI") && !is_set("NO_COLOR") && variable("TERM").as_deref() != Some("dumb") {
-        Display::Bar
-    } else {
-        Display::Lines
-    }
-}
 
 /// The progress of a campaign.
 #[derive(Debug)]
@@ -42,8 +23,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins.
     pub(crate) fn new(budget: Budget) -> Self {
-        let display = display(std::io::stderr().is_terminal(), |name| std::env::var(name).ok());
-        let bar = (display == Display::Bar).then(|| {
+        let bar = (Display::of_stderr() == Display::Bar).then(|| {
             let length = match budget {
                 Budget::Rounds(rounds) => rounds,
                 Budget::Duration(duration) => u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
@@ -107,21 +87,6 @@ fn line(totals: &Totals, budget: Budget, elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bar_is_for_terminals_that_want_it() {
-        let check = |is_terminal, variables: &[(&str, &str)], expected| {
-            let variable =
-                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            assert_eq!(display(is_terminal, variable), expected, "{is_terminal} {variables:?}");
-        };
-        check(true, &[], Display::Bar);
-        check(true, &[("TERM", "xterm"), ("CI", ""), ("NO_COLOR", "")], Display::Bar);
-        check(true, &[("TERM", "dumb")], Display::Lines);
-        check(true, &[("CI", "true")], Display::Lines);
-        check(true, &[("NO_COLOR", "1")], Display::Lines);
-        check(false, &[], Display::Lines);
-    }
 
     #[test]
     fn lines_say_how_far_it_is() {

@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::{WIDTH, escaped, open, time};
+use models::markup::escaped;
+
+use super::{WIDTH, open, time};
 use crate::history::distribution::float;
 use crate::history::format::{self, Line, What};
 
