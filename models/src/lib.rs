@@ -8,6 +8,7 @@ pub mod export;
 pub mod kernel;
 pub mod markup;
 pub mod participant;
+pub mod promises;
 pub mod real;
 pub mod script;
 #[cfg(feature = "checkers")]

@@ -40,7 +40,11 @@ enum Command {
     /// Checks one protocol, or all of them against what each must come to.
     Check(Check),
     /// Says which protocols and checkers there are.
-    List,
+    List {
+        /// Says instead what is promised, what can break it, and which edit of the code this is shown to notice.
+        #[arg(long)]
+        promises: bool,
+    },
     /// Runs a schedule again that shuttle saved, and tells what comes of it: 1 where it fails again.
     Replay {
         /// The saved schedule.
@@ -154,8 +158,8 @@ impl From<anyhow::Error> for Failure {
 fn run(command_line: CommandLine) -> Result<Verdict, Failure> {
     match command_line.command {
         Command::Check(options) => check(&options),
-        Command::List => {
-            eprint!("{}", list());
+        Command::List { promises } => {
+            eprint!("{}", if promises { summary::promises() } else { list() });
             Ok(Verdict::Holds)
         }
         Command::Replay { file } => {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::ValueEnum as _;
+use models::promises::{By, Check, PROMISES, Promised};
 use models::verdict::{Report, Verdict};
 use models::zoo::PROTOCOLS;
 
@@ -90,6 +91,24 @@ pub(crate) fn list() -> String {
         if let Some(value) = checker.to_possible_value() {
             let help = value.get_help().map(ToString::to_string).unwrap_or_default();
             let _ = writeln!(text, "  {:<20} {help}", value.get_name());
+        }
+    }
+    text
+}
+
+/// What is promised, what can break it, and what that is shown to notice.
+pub(crate) fn promises() -> String {
+    let mut text = String::new();
+    for Promised { id, title, text: said, checks } in PROMISES {
+        let _ = writeln!(text, "{id} {title}: {said}");
+        for Check { by, edit } in *checks {
+            let (kind, what) = match by {
+                By::Space(about) => ("space", (*about).to_owned()),
+                By::Test(file, name) => ("test", format!("{file}: {name}")),
+                By::Campaign(fault) => ("campaign", format!("--faults {fault}")),
+            };
+            let notices = edit.map_or(String::new(), |edit| format!("  notices {edit}"));
+            let _ = writeln!(text, "  {}", format!("{kind:<9} {what:<100}{notices}").trim_end());
         }
     }
     text

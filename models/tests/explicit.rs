@@ -13,8 +13,8 @@ use models::story::Story;
 use models::threads::{Bounds as ThreadBounds, loom, shuttle};
 use models::verdict::Verdict;
 use models::zoo::{self, PROTOCOLS, Protocol};
-use single_primary::Event;
 use single_primary::call::{Call as ElectionCall, Failure, Reply as ElectionReply, Time};
+use single_primary::{Event, LogOptions};
 use stateright::{Checker as _, Model as _};
 
 fn journal() -> &'static Protocol {
@@ -44,6 +44,15 @@ fn the_journal_holds_in_every_space_of_three() {
     assert!(report.complete && report.parts.iter().all(|part| part.complete), "{:?}", report.parts);
 }
 
+/// With an event, every one of them dying at any moment.
+#[test]
+fn the_journal_holds_among_four_of_whom_any_die() {
+    let spaces = plan(journal(), 4, 4, 0);
+    let space = spaces.iter().find(|space| space.ids.len() == 4 && space.crashes == 4).expect("it is planned");
+    let outcome = search(|| model(space.clone()), |_| true);
+    assert_eq!((outcome.verdict, outcome.complete), (Verdict::Holds, true), "{:?}", outcome.broken);
+}
+
 /// So that a change which makes states appear or vanish is noticed, and thought about.
 #[test]
 fn the_numbers_of_states_are_known() {
@@ -67,7 +76,11 @@ fn leaving_out_what_nobody_can_tell_apart_leaves_out_no_outcome() {
         Space { per_process: 2, crashes: 1, ..race(2) },
         Space { window: Duration::ZERO, crashes: 2, leaves: 1, ..race(2) },
         Space { ids: vec!["b", "b"], crashes: 1, ..race(2) },
+        Space { log: rotation(), crashes: 1, events: 2, ..race(2) },
+        Space { log: LogOptions { trim_pending: 1, ..LogOptions::default() }, crashes: 1, events: 1, ..race(2) },
+        Space { log: LogOptions { trim_pending: 1, ..rotation() }, events: 2, ..race(2) },
         race(3),
+        Space { errors: 1, ..race(3) },
     ] {
         let full = Space { reduce: false, ..reduced.clone() };
         let (reduced_ends, reduced_states) = ends(&reduced);
@@ -75,6 +88,11 @@ fn leaving_out_what_nobody_can_tell_apart_leaves_out_no_outcome() {
         assert_eq!(reduced_ends, full_ends, "{reduced}");
         assert!(reduced_states < full_states, "{reduced}");
     }
+}
+
+/// With a rotation after each entry.
+fn rotation() -> LogOptions {
+    LogOptions { rotate_bytes: 1, ..LogOptions::default() }
 }
 
 /// Everything that a run can come to: what each instance believes, who is primary of which term, and what is in the log.

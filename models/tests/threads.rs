@@ -139,7 +139,14 @@ fn faults_by_plan_do_happen() {
 
 #[test]
 fn what_one_thread_does_another_sees_in_order() {
-    for sharing in [Sharing::HandOver, Sharing::LeaveEndsWait] {
+    for sharing in [
+        Sharing::HandOver,
+        Sharing::Drop,
+        Sharing::Record,
+        Sharing::TwoWait,
+        Sharing::BothLeave,
+        Sharing::LeaveEndsWait,
+    ] {
         let report = loom::check_sharing(sharing, &Bounds::of(journal(), 2));
         assert_eq!((report.verdict, report.complete), (Verdict::Holds, true), "{sharing:?}: {:?}", report.why);
         assert!(report.behaviours.is_some_and(|behaviours| behaviours > 1), "{sharing:?}");

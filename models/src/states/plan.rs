@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::kernel::{Hand, Outage};
 use crate::states::promise::Promise;
 use crate::states::space::Space;
 use crate::zoo::Protocol;
@@ -116,6 +117,13 @@ fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restart
             ..race(if restarts > 1 { 2 } else { 3 })
         });
         spaces.push(Space {
+            about: "one beginning after another",
+            crashes: crashes.min(3),
+            restarts: 2,
+            events: 1,
+            ..race(1)
+        });
+        spaces.push(Space {
             about: "restarts after departures",
             crashes: crashes.min(1),
             restarts: restarts.min(1),
@@ -130,13 +138,54 @@ fn journal(protocol: &'static Protocol, registrants: usize, crashes: u8, restart
     spaces
 }
 
-/// The spaces in which realtime.log is rotated.
+/// The spaces in which realtime.log is rotated, fails for long, or is in others' hands.
 fn logs(protocol: &'static Protocol, registrants: usize, crashes: u8) -> Vec<Space> {
     let crashes = crashes.min(1);
     let race = || Space { crashes, ..Space::race(protocol, registrants.min(2)) };
+    let hands = vec![Hand::RemoveLog, Hand::RenameLog, Hand::TruncateLog, Hand::AppendToLog, Hand::TearLog];
     let mut forgetting = rotating(Space { about: "a log whose rotations are soon removed", events: 3, ..race() });
     forgetting.log.rotate_keep = 1;
-    vec![forgetting]
+    vec![
+        rotating(Space { about: "a log that is rotated", events: 3, ..race() }),
+        forgetting,
+        rotating(trimming(Space {
+            about: "a log that is rotated under those that look for their events",
+            events: 2,
+            ..race()
+        })),
+        rotating(trimming(Space {
+            about: "a log that is rotated and fails under those that look for their events",
+            crashes: 0,
+            events: 2,
+            errors: 1,
+            ..race()
+        })),
+        trimming(Space {
+            about: "a log that fails for long",
+            events: 1,
+            outages: vec![Outage::Log, Outage::RotatedLogs, Outage::LogSpace],
+            ..race()
+        }),
+        Space { about: "a journal without space for long", outages: vec![Outage::JournalSpace], ..race() },
+        Space { about: "a log in others' hands", events: 2, hands: hands.clone(), meddling: 1, ..race() },
+        rotating(Space { about: "a rotated log in others' hands", events: 2, hands, meddling: 1, ..race() }),
+        Space {
+            about: "others' lines and short writes",
+            crashes: 0,
+            events: 1,
+            errors: 2,
+            hands: vec![Hand::AppendToLog],
+            meddling: 1,
+            ..race()
+        },
+        Space {
+            about: "a journal and a directory in others' hands",
+            events: 2,
+            hands: vec![Hand::RemoveJournal, Hand::ReplaceJournal, Hand::ReplaceDirectory],
+            meddling: 1,
+            ..race()
+        },
+    ]
 }
 
 /// With a rotation after each entry.

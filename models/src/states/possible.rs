@@ -74,19 +74,23 @@ impl<P: Participant + 'static> Model<P> {
         }
     }
 
-    fn possible_steps(&self, state: &State, slot: u8, wants: Wants, actions: &mut Vec<Action>) {
+    /// What the instance of a slot may do by itself, whoever else goes on.
+    pub(super) fn own_steps(&self, state: &State, slot: u8) -> impl Iterator<Item = Action> {
+        let wants = self.glance(state, slot).wants;
         let shared = matches!(self.space().timing, Timing::Shared { .. });
         let goes_on = match wants {
             Wants::Call { .. } | Wants::Change { .. } | Wants::Event => true,
             Wants::Until => shared && self.deadline(state, slot).is_some_and(|deadline| deadline <= state.clock()),
             Wants::Nothing => false,
         };
-        if goes_on {
-            actions.push(Action::Go(slot));
-        }
-        if !shared && matches!(wants, Wants::Change { deadline: true } | Wants::Until) {
-            actions.push(Action::Over(slot));
-        }
+        let is_over = !shared && matches!(wants, Wants::Change { deadline: true } | Wants::Until);
+        [(goes_on, Action::Go(slot)), (is_over, Action::Over(slot))]
+            .into_iter()
+            .filter_map(|(applies, action)| applies.then_some(action))
+    }
+
+    fn possible_steps(&self, state: &State, slot: u8, wants: Wants, actions: &mut Vec<Action>) {
+        actions.extend(self.own_steps(state, slot));
         if let Wants::Call { can_fail: true, can_be_short } = wants
             && state.errors < self.space().errors
         {

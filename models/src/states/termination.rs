@@ -131,11 +131,8 @@ fn is_endless<P: Participant + 'static>(
         && model.slots().all(|slot| {
             let has_turn =
                 inner.iter().any(|action| matches!(action, Action::Go(at) | Action::Over(at) if *at == slot));
-            let is_held_up = component.iter().any(|node| {
-                let mut actions = Vec::new();
-                model.possible(&graph[*node].1, &mut actions);
-                !actions.iter().any(|action| matches!(action, Action::Go(at) | Action::Over(at) if *at == slot))
-            });
+            // Not where others are looked at first: that is no reason for it to stand still.
+            let is_held_up = component.iter().any(|node| model.own_steps(&graph[*node].1, slot).next().is_none());
             let has_ended = component.iter().all(|node| model.glance(&graph[*node].1, slot).wants == Wants::Nothing);
             has_turn || is_held_up || has_ended
         })

@@ -124,8 +124,7 @@ impl<P: Participant + 'static> Model<P> {
             let effect = self.call(state, slot, (awake, footprint), now, fate);
             // The first step of a lock's conversion leaves the instance as it is, once: there is no lock to give up then.
             let converts = effect.actor == awake;
-            // A failure that lasts is over in the end: what is tried again under it does not go on for ever.
-            let counts = by_itself && fate == Fate::Normal && !converts && !self.starts_over(awake);
+            let counts = by_itself && !converts && !self.starts_over(awake);
             if counts && (effect.actor != start || self.changes_files(&effect, state, &places)) {
                 self.took_turn(start, effect.actor);
             }

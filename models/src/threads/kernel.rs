@@ -13,7 +13,7 @@ use single_primary::call::{Call as ElectionCall, Failure, Handle, Name, Reply as
 use single_primary::kernel::{Kernel, Mutex as _, Word};
 
 use crate::call::{Call, Reply};
-use crate::kernel::{Caller, Fate, Files, exit, perform};
+use crate::kernel::{Caller, Description, Fate, Files, exit, perform};
 use crate::threads::bounds::FaultKind;
 use crate::threads::engine::{Atomic, Bell, Engine, Monitor as _};
 use crate::threads::execution::Execution;
@@ -98,6 +98,14 @@ impl<E: Engine> ThreadKernel<E> {
         let now = self.now();
         let mut files = std::mem::take(&mut *plain(&self.local.files));
         let mut caller = Caller { instance: self.instance, process: self.process, files: &mut files, now };
+        if let Call::Election(ElectionCall::Lock(handle, mode)) = call
+            && let Some(file) = caller.files.get(*handle)
+            && world.is_held_otherwise(file.inode, Description { instance: self.instance, handle: *handle }, *mode)
+        {
+            // A conversion has two steps, between which others may get in.
+            let unlock = Call::Election(ElectionCall::Unlock(*handle));
+            perform(&mut View::new(world, self.instance, &unlock), &mut caller, &unlock, Fate::Normal);
+        }
         let reply = perform(&mut View::new(world, self.instance, call), &mut caller, call, fate);
         let journal = match call {
             Call::Election(ElectionCall::Open { handle, name: Name::Journal, .. }) => files.get(*handle),

@@ -8,7 +8,7 @@ use single_primary::call::{Call as ElectionCall, Handle, Mode, Name};
 use single_primary::kernel::Mutex as _;
 
 use crate::call::Call;
-use crate::kernel::{Directory, Inode, Inodes, Objects, Processes};
+use crate::kernel::{Description, Directory, Inode, Inodes, Objects, Processes};
 use crate::threads::engine::{Atomic, Bell, Engine};
 use crate::threads::observer::Observer;
 
@@ -132,6 +132,14 @@ impl<E: Engine> World<E> {
     /// What the journal holds.
     pub(crate) fn journal(&self) -> Vec<u8> {
         plain(&self.journal).1.clone()
+    }
+
+    /// Whether a description holds the file's lock in another mode. Nobody but its owner changes that, so that looking is no
+    /// point at which the checker could switch threads.
+    pub(crate) fn is_held_otherwise(&self, number: u64, description: Description, mode: Mode) -> bool {
+        let file = self.file(number);
+        let inode = plain(&file.inode);
+        inode.locks().any(|(holder, held)| holder == description && held != mode)
     }
 
     /// The inode that a name stands for.
