@@ -130,14 +130,14 @@ struct Violated {
 struct Kept {
     directory: PathBuf,
     /// Why it is not there, if it is not.
-    not_kept: Option<String>,
+    why_not: Option<String>,
     told: Told,
 }
 
 impl Kept {
     /// How it is run again, or why it cannot be.
     fn replay(&self) -> String {
-        match &self.not_kept {
+        match &self.why_not {
             None => format!("run it again: stress replay {}", quoted_path(&self.directory)),
             Some(why) => format!("not kept: {why}"),
         }
@@ -165,7 +165,7 @@ impl Violated {
     fn shrink(&mut self, workplace: &Workplace, interrupt: &AtomicBool) -> Result<(), Failure> {
         eprintln!("shrinking: {}", self.promise.broken());
         for number in 0..self.rounds.len() {
-            if self.rounds[number].not_kept.is_some() {
+            if self.rounds[number].why_not.is_some() {
                 continue;
             }
             let (plan, promise) = kept::plan(&self.rounds[number].directory)?;
@@ -236,7 +236,7 @@ fn gather(
                 Message::Violation { promise, told, round, not_kept } => {
                     let kept = Kept {
                         directory: kept::directory(&options.keep, options.template.seed, round),
-                        not_kept,
+                        why_not: not_kept,
                         told,
                     };
                     let first_line = format!("{}; {}", kept.told.story.lines().next().unwrap_or(""), kept.replay());

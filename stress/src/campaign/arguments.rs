@@ -248,7 +248,7 @@ impl Arguments {
             jobs,
             floor_jobs: jobs.min(processors),
             dir: workplace::parent(self.dir.as_deref()),
-            keep: self.keep.clone().unwrap_or_else(|| default_keep()),
+            keep: self.keep.clone().unwrap_or_else(default_keep),
             shrinks: !self.no_shrink,
             export_json: self.export_json.clone(),
             junit: self.junit.clone(),
@@ -344,20 +344,15 @@ fn default_keep() -> PathBuf {
 
 /// A path for a shell, whatever bytes it is of.
 pub(crate) fn quoted_path(path: &Path) -> String {
-    match path.to_str() {
-        Some(text) => quoted(text).into_owned(),
-        None => {
-            let bytes = path.as_os_str().as_bytes().iter();
-            let escaped: String = bytes
-                .map(|&byte| match byte {
-                    b'\'' | b'\\' => format!("\\{}", char::from(byte)),
-                    b' '..=b'~' => char::from(byte).to_string(),
-                    byte => format!("\\x{byte:02x}"),
-                })
-                .collect();
-            format!("$'{escaped}'")
-        }
+    if let Some(text) = path.to_str() {
+        return quoted(text).into_owned();
     }
+    let escaped = path.as_os_str().as_bytes().iter().map(|&byte| match byte {
+        b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        byte => format!("\\x{byte:02x}"),
+    });
+    format!("$'{}'", escaped.collect::<String>())
 }
 
 /// For a shell.

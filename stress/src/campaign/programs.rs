@@ -22,7 +22,7 @@ use self::judge::Judged;
 use self::kept::Kept;
 pub(crate) use self::kept::is_kept;
 pub(crate) use self::replay::replay;
-use self::report::{Ending, Report, Story, Tally};
+use self::report::{Ending, Report, Tally, Violation};
 use super::{Workplace, quoted_path};
 use crate::cli::exit::Exit;
 use crate::cli::interrupt::flag_of_signals;
@@ -72,7 +72,7 @@ pub(crate) struct Arguments {
     /// Run this command of the shell before each round, such as one that leaves a stale lock in {dir}
     #[arg(long, value_name = "CMD", requires = "registrant")]
     setup: Option<String>,
-    /// What the copies elect over beside ELECTION_DIR: a path, or @NAME for an abstract socket; may be given again
+    /// What the copies elect over beside the election directory: a path, or @NAME for an abstract socket; may be given again
     #[arg(long, value_name = "PATH", requires = "registrant")]
     watch: Vec<String>,
     /// A copy acts from the first line on that this matches, on standard output or error: for programs that speak no protocol
@@ -256,7 +256,7 @@ struct News {
     is_exercised: bool,
     judged: Judged,
     errors: String,
-    story: Option<Story>,
+    story: Option<Violation>,
 }
 
 /// Runs the rounds, and adds up what they show; and says what kept it from going on, if anything did.
@@ -343,9 +343,9 @@ impl Job<'_> {
         let Self { settings, base, .. } = self;
         let mut plan = Plan::draw(&settings.template, number);
         let (mut ground, mut ran) = settings.conditions.run(&plan, base)?;
-        let nearer = plan.clone().aimed_within(ran.counted);
-        let is_far = ran.missed && nearer != plan;
-        if is_far && !settings.conditions.interrupt.load(Ordering::Relaxed) {
+        let is_interrupted = || settings.conditions.interrupt.load(Ordering::Relaxed);
+        let nearer = ran.done.missed_at.map(|counted| plan.clone().aimed_within(counted));
+        if let Some(nearer) = nearer.filter(|nearer| *nearer != plan && !is_interrupted()) {
             // It makes fewer touches than the plan had it make.
             clear(&ground, base)?;
             plan = nearer;
@@ -366,7 +366,7 @@ impl Job<'_> {
     }
 
     /// Keeps a violated round: its files, its story, and what runs it again. One that cannot be kept is told all the same.
-    fn keep(&self, plan: &Plan, ground: &Ground, story: &str) -> Story {
+    fn keep(&self, plan: &Plan, ground: &Ground, story: &str) -> Violation {
         let Settings { conditions, template: Template { seed, faults, .. }, .. } = self.settings;
         let directory = self.keep.join(format!("foreign-{seed}-{}", plan.round));
         let kept = std::env::current_dir()
@@ -386,7 +386,7 @@ impl Job<'_> {
             Ok(()) => (Some(quoted_path(&directory)), None),
             Err(failure) => (None, Some(failure.to_string())),
         };
-        Story { round: plan.round, story: story.to_owned(), kept, not_kept }
+        Violation { round: plan.round, story: story.to_owned(), kept, not_kept }
     }
 }
 

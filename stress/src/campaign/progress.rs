@@ -55,9 +55,10 @@ impl Progress {
 
     /// Prints something above it.
     pub(crate) fn print(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+        if let Some(bar) = &self.bar {
+            bar.suspend(|| eprintln!("{text}"));
+        } else {
+            eprintln!("{text}");
         }
     }
 

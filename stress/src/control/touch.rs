@@ -114,14 +114,12 @@ impl Watched {
             }
             Names::Address(address, length) => {
                 let address = memory::socket_address(thread, arguments[address], arguments[length])?;
-                match address.split_first() {
-                    Some((0, name)) => self.abstract_name(name),
-                    _ => {
-                        let end = address.iter().position(|&byte| byte == 0).unwrap_or(address.len());
-                        let path = Path::new(OsStr::from_bytes(&address[..end]));
-                        self.seen(&if path.is_absolute() { path.to_owned() } else { link(thread, "cwd")?.join(path) })
-                    }
+                if let Some((0, name)) = address.split_first() {
+                    return self.abstract_name(name);
                 }
+                let end = address.iter().position(|&byte| byte == 0).unwrap_or(address.len());
+                let path = Path::new(OsStr::from_bytes(&address[..end]));
+                self.seen(&if path.is_absolute() { path.to_owned() } else { link(thread, "cwd")?.join(path) })
             }
         }
     }

@@ -44,12 +44,18 @@ pub(crate) struct Plan {
     pub(crate) aim: Aim,
     /// Whether a stop lasts as long as one may that nobody has asked to be shorter.
     pub(crate) is_long: bool,
-    /// Whether the primary is asked to end by a signal, and not told to quit.
+    pub(crate) handover: Handover,
+    /// Whether the registrants run as a user whom permissions keep out.
+    pub(crate) unprivileged: bool,
+}
+
+/// How a primary ends in good order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Handover {
+    /// Whether it is asked to end by a signal, and not told to quit.
     pub(crate) by_signal: bool,
     /// Whether another copy starts before a successor is primary, and not after.
     pub(crate) newcomer_first: bool,
-    /// Whether the registrants run as a user whom permissions keep out.
-    pub(crate) unprivileged: bool,
 }
 
 impl Plan {
@@ -89,8 +95,7 @@ impl Plan {
             chance,
             aim,
             is_long: round % LONG_EVERY == LONG_EVERY - 1,
-            by_signal: random.bool(),
-            newcomer_first: random.bool(),
+            handover: Handover { by_signal: random.bool(), newcomer_first: random.bool() },
             unprivileged: fault == Some(Fault::Permissions) && template.is_root,
         }
     }
@@ -109,8 +114,7 @@ impl Plan {
             chance: 0,
             aim,
             is_long: false,
-            by_signal: false,
-            newcomer_first: false,
+            handover: Handover::default(),
             unprivileged,
         }
     }

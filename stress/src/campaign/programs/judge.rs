@@ -94,14 +94,14 @@ pub(crate) fn judge(plan: &Plan, ran: &Ran) -> Judged {
     if let Some(most @ 2..) = judged.primaries {
         judged.broken.push(Broken::SeveralPrimaries(most));
     }
-    if ran.acts_beside {
+    if ran.done.acts_beside {
         judged.broken.push(Broken::ActsBeside);
     }
     if let Some((within, _)) = ran.nobody_within.filter(|_| !lets_fail && judged.unjudged.is_none()) {
         judged.broken.push(Broken::NoPrimary(within));
     }
     // Who had shown nothing when it was told to quit may have been primary one after the other, each in its turn.
-    if judged.many > 0 && !ran.is_slow {
+    if judged.many > 0 && !ran.done.is_slow {
         let by_successors =
             judged.primaries == Some(1) && all.iter().filter(|registrant| registrant.speech.was_primary()).count() > 1;
         judged.broken.push(Broken::Doubled { events: judged.many, by_successors });
@@ -124,11 +124,12 @@ pub(crate) fn judge(plan: &Plan, ran: &Ran) -> Judged {
         };
         *judged.ends.entry(end).or_default() += 1;
     }
-    judged.failover_ns = ran.disturbed_ns.filter(|_| plan.fault.is_some_and(Fault::takes_away)).and_then(|since_ns| {
-        let words = all.iter().flat_map(|one| &one.speech.words);
-        let later = words.filter(|(word, at)| matches!(word, Word::Primary | Word::Acts) && *at > since_ns);
-        later.map(|(_, at_ns)| at_ns - since_ns).min()
-    });
+    judged.failover_ns =
+        ran.done.disturbed_ns.filter(|_| plan.fault.is_some_and(Fault::takes_away)).and_then(|since_ns| {
+            let words = all.iter().flat_map(|one| &one.speech.words);
+            let later = words.filter(|(word, at)| matches!(word, Word::Primary | Word::Acts) && *at > since_ns);
+            later.map(|(_, at_ns)| at_ns - since_ns).min()
+        });
     judged
 }
 
@@ -156,7 +157,7 @@ fn why_unjudged(ran: &Ran, speaks: bool, lets_fail: bool) -> Option<String> {
         } else {
             "no registrant said or wrote anything"
         }
-    } else if ran.is_slow && !(lets_fail && ended_so(End::Failed) > 0) {
+    } else if ran.done.is_slow && !(lets_fail && ended_so(End::Failed) > 0) {
         "nobody had said or written anything when it was told to quit: raise --settle"
     } else {
         return None;
@@ -193,10 +194,10 @@ fn is_owed(plan: &Plan, ran: &Ran, receivers: &[(&Registrant, u64)]) -> bool {
     match plan.fault {
         Some(fault) if fault.lets_fail() => false,
         // Who it is that is to write it, nobody says.
-        Some(Fault::Heir) if ran.goes_on => false,
-        Some(fault) if fault.takes_away() && ran.disturbed_ns.is_some() => {
+        Some(Fault::Heir) if ran.done.goes_on => false,
+        Some(fault) if fault.takes_away() && ran.done.disturbed_ns.is_some() => {
             receivers.iter().any(|(registrant, at_ns)| {
-                registrant.disturbed_ns.is_none() && ran.resumed_ns.is_some_and(|resumed| *at_ns >= resumed)
+                registrant.disturbed_ns.is_none() && ran.done.resumed_ns.is_some_and(|resumed| *at_ns >= resumed)
             })
         }
         _ => receivers.iter().any(|(registrant, _)| registrant.end != Some(End::Early)),

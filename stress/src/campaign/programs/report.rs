@@ -21,7 +21,7 @@ const FINDINGS_MAX: usize = 100;
 
 /// A violated round, as it is told.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Story {
+pub(crate) struct Violation {
     pub(crate) round: u64,
     pub(crate) story: String,
     /// Where its files are, as a shell takes it; or why they are nowhere.
@@ -29,7 +29,7 @@ pub(crate) struct Story {
     pub(crate) not_kept: Option<String>,
 }
 
-impl fmt::Display for Story {
+impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { round: _, story, kept, not_kept } = self;
         formatter.write_str(story)?;
@@ -46,7 +46,7 @@ impl fmt::Display for Story {
 pub(crate) struct Tally {
     /// What was broken in which round, the first of it.
     findings: Vec<String>,
-    pub(crate) stories: Vec<Story>,
+    pub(crate) stories: Vec<Violation>,
     rounds: u64,
     pub(crate) violated: u64,
     judged: u64,
@@ -251,10 +251,11 @@ pub(crate) struct Report {
     pub(crate) interrupted: bool,
     /// What was broken in which round, the first of it.
     pub(crate) findings: Vec<String>,
-    pub(crate) stories: Vec<Story>,
+    pub(crate) stories: Vec<Violation>,
 }
 
 /// How long was waited, in milliseconds.
+#[expect(clippy::struct_field_names, reason = "they are told by these names")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Waits {
     pub(crate) settle_ms: u64,

@@ -64,14 +64,14 @@ fn moments(plan: &Plan, ran: &Ran) -> Vec<(u64, String)> {
 
 /// What a fault did to one of whom it took hold.
 fn done_to(fault: Fault, plan: &Plan, ran: &Ran, is_not_followed: bool) -> String {
-    match (fault, &ran.held_at) {
+    match (fault, &ran.done.held_at) {
         (Fault::KillAtCall, Some(call)) => format!("is killed {call}"),
         (Fault::Takeover, Some(_)) if is_not_followed => "is killed".into(),
         (_, Some(call)) => format!("is held {call}, until the others have run"),
         (Fault::Kill | Fault::Restart, _) => "is killed, with all that it has started".into(),
         (Fault::Heir, _) => "loses one of its processes, which is killed".into(),
         (Fault::Stop, _) => "is stopped".into(),
-        (Fault::Handover, _) if plan.by_signal || ran.are_acts_seen => "is asked to end by SIGTERM".into(),
+        (Fault::Handover, _) if plan.handover.by_signal || ran.are_acts_seen => "is asked to end by SIGTERM".into(),
         (Fault::Handover, _) => "is told to quit, before the others".into(),
         _ => format!("is disturbed: {fault}"),
     }
