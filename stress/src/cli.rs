@@ -2,9 +2,13 @@
 
 mod check;
 pub(crate) mod exit;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+mod explore;
 pub(crate) mod export;
 pub(crate) mod interrupt;
 mod merge;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+mod registrant;
 mod replay;
 pub(crate) mod span;
 
@@ -31,6 +35,12 @@ struct CommandLine {
 enum Command {
     /// Run elections among real processes and count what came of them.
     Campaign(Box<campaign::Arguments>),
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+    /// Run unmodified programs in every order of their system calls.
+    Explore(Box<explore::Arguments>),
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+    #[command(hide = true)]
+    Registrant(registrant::Arguments),
     /// Count how many entries each event has in a log that is there already.
     Audit(audit::Arguments),
     /// Check whether a file system keeps what the election stands on.
@@ -60,6 +70,10 @@ pub(crate) fn main() -> Exit {
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Campaign(arguments) => campaign::run(&arguments),
+        #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+        Command::Explore(arguments) => explore::run(&arguments),
+        #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+        Command::Registrant(arguments) => registrant::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Qualify(arguments) => qualify::run(&arguments),
         Command::QualifyWorker(arguments) => qualify::worker::run(&arguments),

@@ -24,7 +24,7 @@ mod audit;
 mod campaign;
 mod cli;
 mod control;
-#[allow(dead_code, reason = "the engine that it drives uses it")]
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 mod explore;
 mod failure;
 mod history;

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 /// The options of `stress replay`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The directory of a round that a campaign kept
+    /// The directory of a round that a campaign kept, or the schedule of an exploration
     directory: PathBuf,
     /// How often to run its plan
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
 /// Runs the plan again and again: violated where any run was.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let Arguments { directory, times, no_shrink, dir } = arguments;
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+    if directory.is_file() {
+        return super::explore::replay(directory, *times, dir.as_deref());
+    }
     if programs::is_kept(directory) {
         return programs::replay(directory, *times, &workplace_parent(dir.as_deref()));
     }

@@ -38,6 +38,7 @@ mod thread;
 mod ticks;
 mod timers;
 mod tracing;
+mod vdso;
 mod waiting;
 
 use std::cell::RefCell;
@@ -72,7 +73,16 @@ pub(crate) struct Setup {
     /// Which faults are offered.
     pub(crate) faults: Faults,
     /// Fills the directory before each execution.
-    pub(crate) prepare: fn(&Path) -> io::Result<()>,
+    pub(crate) prepare: Prepare,
+}
+
+/// What fills the directory before each execution.
+pub(crate) struct Prepare(pub(crate) Box<dyn Fn(&Path) -> io::Result<()>>);
+
+impl std::fmt::Debug for Prepare {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Prepare")
+    }
 }
 
 /// Real processes that can be run again and again. One thread makes it and uses it; both it and the copies keep to one

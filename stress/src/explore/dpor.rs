@@ -1,8 +1,8 @@
 //! One execution of each class: depth first, with source sets and sleep sets; or, within a bound of preemptions, at least one
 //! of each class that has an execution within it.
 //!
-//! Abdulla, Aronsson, Jonsson and Sagonas, *Source Sets* (JACM 2017), with these additions, each of which the property tests
-//! below would miss:
+//! Abdulla, Aronsson, Jonsson and Sagonas, *Source Sets* (JACM 2017), with these additions, each of which `soundness`
+//! has shown to be needed:
 //!
 //! - An actor may have several things to choose from: a call or its time-out, a fault, one of its threads. Whoever is to be
 //!   tried is tried with all of them. An actor whose every choice is a fault is never the only one tried, for the others' races
@@ -17,7 +17,7 @@
 use super::actor::Actor;
 use super::execution::{Agent, Choice, Execution, Stop, System, Transition};
 use super::rules::{Offer, Rest, Rules, SoFar};
-use super::run::Run;
+use super::run::{Ended, Run, preferred};
 use super::trace::{Event, Instead, Trace, never};
 
 /// A search through all executions.
@@ -55,17 +55,6 @@ pub(crate) struct LeftOut {
     pub(crate) too_long: u64,
     /// Timers that would have fired once more than they may.
     pub(crate) timers: u64,
-}
-
-/// How an execution ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ended<E> {
-    /// Nothing can happen any more, or a promise was broken.
-    Whole(E),
-    /// Whatever can happen has been looked at in another order.
-    Asleep,
-    /// It had as many steps as it may have.
-    TooLong(E),
 }
 
 /// A rest on the way of the current execution.
@@ -168,7 +157,7 @@ impl Exploration {
     fn extend<E: Execution>(&mut self, mut run: Run<E>) -> Result<Ended<E::End>, Stop> {
         loop {
             if run.is_broken()? {
-                return Ok(Ended::Whole(run.finish()?));
+                return Ok(Ended::Whole(run.finish(false)?));
             }
             let rest = run.rest()?;
             let sleep = self.sleep();
@@ -185,17 +174,15 @@ impl Exploration {
             };
             if self.trace.len() >= self.rules.steps_max && !node.rest.offers.is_empty() {
                 self.left_out.too_long += 1;
-                return Ok(Ended::TooLong(run.finish()?));
+                return Ok(Ended::TooLong(run.finish(false)?));
             }
             self.left_out.timers += u64::from(node.rest.withholds_timer);
+            let withholds_timer = node.rest.withholds_timer;
             let is_end = !node.rest.offers.iter().any(Offer::is_free);
-            let is_awake = |offer: &&Offer| !node.is_asleep(offer.actor);
-            let chosen = (node.rest.offers.iter().enumerate())
-                .filter(|(_, offer)| offer.is_free() && is_awake(offer))
-                .min_by_key(|(_, offer)| preference(offer, last));
-            if let Some((chosen, offer)) = chosen {
+            let awake = node.rest.offers.iter().filter(|offer| !node.is_asleep(offer.actor));
+            if let Some(offer) = preferred(awake, last) {
                 let offer = offer.clone();
-                node.taken = Some(chosen);
+                node.taken = node.rest.offers.iter().position(|one| *one == offer);
                 match self.reduction {
                     Reduction::SourceSets => node.add(offer.actor),
                     Reduction::None | Reduction::SleepSets => node.add_all(),
@@ -208,7 +195,7 @@ impl Exploration {
             // Only faults are left to be tried here.
             node.add_all();
             self.nodes.push(node);
-            return Ok(if is_end { Ended::Whole(run.finish()?) } else { Ended::Asleep });
+            return Ok(if is_end { Ended::Whole(run.finish(!withholds_timer)?) } else { Ended::Asleep });
         }
     }
 
@@ -324,11 +311,4 @@ impl Exploration {
         };
         (0..=place).rev().find(is_free).unwrap_or(0)
     }
-}
-
-/// Who goes on by default: who had the turn, as long as it can; a timer last.
-fn preference(offer: &Offer, last: Option<Actor>) -> (u32, bool, bool, Option<u64>, Actor, Agent) {
-    let Offer { actor, transition, preemptions } = offer;
-    let is_timer = transition.choice == Choice::Fire;
-    (*preemptions, is_timer, last != Some(*actor), transition.due_ns, *actor, transition.agent)
 }

@@ -94,6 +94,8 @@ pub(crate) enum Object {
     Time,
     /// Who is primary, as far as copies say it.
     Role,
+    /// Whether copies are done with what they were told.
+    Done,
     /// What an invariant that is asked at every rest can see.
     Observed,
 }
@@ -171,6 +173,8 @@ pub(crate) struct Step {
     pub(crate) footprint: Footprint,
     /// The call with its result.
     pub(crate) label: String,
+    /// What else came of it, in words: what a copy said, wrote or came to.
+    pub(crate) effects: Vec<String>,
 }
 
 /// Why an execution ends before its end.
@@ -178,6 +182,8 @@ pub(crate) struct Step {
 pub(crate) enum Stop {
     /// It cannot be controlled, or goes on for ever without a visible call: nothing follows from it. Says what and why.
     Uncontrolled(String),
+    /// The same steps did not come to the same rest: nothing follows from it. Says where.
+    Diverged(String),
     /// It cannot be controlled in general, here: a program that is missing, a call that is forbidden.
     Failed(Failure),
 }
@@ -215,11 +221,12 @@ pub(crate) trait Execution {
         Ok(false)
     }
 
-    /// Ends it, whoever still runs, and tells what it left.
+    /// Ends it, whoever still runs, and tells what it left. `is_end` says whether nothing could happen any more: of one that
+    /// was cut off before, nothing follows from what is missing.
     ///
     /// # Errors
     /// Where what is left cannot be looked at.
-    fn finish(self) -> Result<Self::End, Stop>;
+    fn finish(self, is_end: bool) -> Result<Self::End, Stop>;
 }
 
 /// What can be run again and again.

@@ -1,10 +1,13 @@
 //! What of all that may happen is tried, and what it costs.
 
+use serde::{Deserialize, Serialize};
+
 use super::actor::Actor;
 use super::execution::{Agent, Choice, Fault, Footprint, Transition};
 
 /// When a timer may fire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Timers {
     /// Whenever it is pending: the system may keep anybody else waiting for so long.
     Any,
@@ -13,7 +16,8 @@ pub(crate) enum Timers {
 }
 
 /// Which of a copy's threads and children goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Threads {
     /// The one whose call comes first in the order of the alphabet, input last: one order within each copy, every order among
     /// copies.
@@ -23,7 +27,8 @@ pub(crate) enum Threads {
 }
 
 /// The kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum FaultKind {
     /// SIGKILL to a copy before a call.
     Crash,
@@ -48,7 +53,7 @@ impl FaultKind {
 }
 
 /// What is tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rules {
     pub(crate) timers: Timers,
     pub(crate) threads: Threads,

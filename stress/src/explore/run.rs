@@ -1,8 +1,20 @@
 //! One execution as it is told, step by step, by a search, a walk or a replay.
 
+use super::actor::Actor;
 use super::execution::{Choice, Execution, Stop, System};
 use super::rules::{Offer, Rest, Rules, SoFar};
 use super::trace::Event;
+
+/// How an execution ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended<E> {
+    /// Nothing can happen any more, or a promise was broken.
+    Whole(E),
+    /// Whatever can happen has been looked at in another order.
+    Asleep,
+    /// It had as many steps as it may have.
+    TooLong(E),
+}
 
 /// An execution under way.
 #[derive(Debug)]
@@ -34,6 +46,11 @@ impl<E: Execution> Run<E> {
     pub(crate) fn rest(&mut self) -> Result<Rest, Stop> {
         let pending = self.execution.pending()?;
         Ok(self.rules.rest(pending, &self.so_far))
+    }
+
+    /// Who goes on by default: who had the turn, as long as it can; a timer last.
+    pub(crate) fn preferred<'a>(&self, rest: &'a Rest) -> Option<&'a Offer> {
+        preferred(rest.offers.iter(), self.so_far.last)
     }
 
     /// Whether a promise is broken by now, whatever comes.
@@ -69,18 +86,24 @@ impl<E: Execution> Run<E> {
     /// What to say where a repeated execution is another one.
     pub(crate) fn diverged(&self, expected: &str, found: &str) -> Stop {
         let step = self.so_far.steps;
-        Stop::Uncontrolled(format!(
-            "the same steps came to something else after step {step}: {found} instead of {expected}"
-        ))
+        Stop::Diverged(format!("after step {step}, the same steps came to {found} instead of {expected}"))
     }
 
-    /// Ends it.
+    /// Ends it; see [`Execution::finish`].
     ///
     /// # Errors
     /// Where what is left cannot be looked at.
-    pub(crate) fn finish(self) -> Result<E::End, Stop> {
-        self.execution.finish()
+    pub(crate) fn finish(self, is_end: bool) -> Result<E::End, Stop> {
+        self.execution.finish(is_end)
     }
+}
+
+/// The first by default of the offers that are no fault.
+pub(crate) fn preferred<'a>(offers: impl Iterator<Item = &'a Offer>, last: Option<Actor>) -> Option<&'a Offer> {
+    offers.filter(|offer| offer.is_free()).min_by_key(|Offer { actor, transition, preemptions }| {
+        let is_timer = transition.choice == Choice::Fire;
+        (*preemptions, is_timer, last != Some(*actor), transition.due_ns, *actor, transition.agent)
+    })
 }
 
 /// A rest in a few words.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::dpor::{Ended, Exploration, Reduction};
+use super::dpor::{Exploration, Reduction};
 use super::rules::{FaultKind, Rules, Threads, Timers};
+use super::run::Ended;
 use super::toy::{Op, State, Toy};
 
 /// Programs with more executions than that are passed over.

@@ -164,7 +164,7 @@ impl Execution for ToyRun {
         let all = self.pending()?;
         let transition = all.into_iter().find(|one| (one.agent, one.choice) == (agent, choice) && one.is_enabled);
         let Transition { footprint, label, .. } = transition.expect("it is offered");
-        let mut step = Step { footprint, label };
+        let mut step = Step { footprint, label, effects: Vec::new() };
         let index = self.state.threads.iter().position(|(one, ..)| *one == agent).expect("it has a call");
         let op = self.op(index).expect("it has a call");
         let state = &mut self.state;
@@ -212,7 +212,7 @@ impl Execution for ToyRun {
         Ok(step)
     }
 
-    fn finish(self) -> Result<State, Stop> {
+    fn finish(self, _is_end: bool) -> Result<State, Stop> {
         let mut dead = self.state.dead;
         dead.sort_unstable();
         Ok(State { due: Vec::new(), dead, ..self.state })

@@ -17,7 +17,9 @@ pub(crate) struct Event {
     pub(crate) footprint: Footprint,
     /// Whether nothing may be put before or after it: a timer that fires because nothing else can happen.
     pub(crate) is_barrier: bool,
+    /// The call with its result, and what else came of it.
     pub(crate) label: String,
+    pub(crate) effects: Vec<String>,
 }
 
 impl Event {
@@ -33,6 +35,7 @@ impl Event {
             footprint,
             is_barrier: transition.choice == Choice::Fire && timers == Timers::Idle,
             label: step.label,
+            effects: step.effects,
         }
     }
 
@@ -192,6 +195,7 @@ impl Trace {
     }
 
     /// A text that is the same for two executions of one class, and for no other.
+    #[cfg(test)]
     pub(crate) fn class(&self) -> Vec<(Actor, u32, Agent, Choice, Clock)> {
         let mut class: Vec<_> = (self.events.iter().zip(&self.clocks).zip(&self.ordinals))
             .map(|((event, clock), ordinal)| (event.actor, *ordinal, event.agent, event.choice, clock.clone()))
@@ -225,5 +229,6 @@ pub(crate) fn never(blocked: &Transition) -> Event {
         footprint: blocked.footprint.clone(),
         is_barrier: false,
         label: blocked.label.clone(),
+        effects: Vec::new(),
     }
 }

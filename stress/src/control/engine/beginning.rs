@@ -52,7 +52,7 @@ impl ProcessExecution {
         let remedy = "make it a directory that nobody else uses";
         let directory = &execution.setup.directory;
         let failed = Failure::environment(directory.display(), "unlink", remedy);
-        super::clear(directory).and_then(|()| (execution.setup.prepare)(directory)).map_err(failed)?;
+        super::clear(directory).and_then(|()| (execution.setup.prepare.0)(directory)).map_err(failed)?;
         for streams in &mut execution.host.borrow_mut().streams {
             streams.refresh().map_err(lost("pipe"))?;
         }

@@ -34,7 +34,7 @@ impl ProcessExecution {
             Deed::Close(copy) => self.host.borrow_mut().streams[usize::from(*copy)].close(),
         }
         self.settle()?;
-        Ok(Step { footprint: std::mem::take(&mut self.used), label: String::new() })
+        Ok(Step { footprint: std::mem::take(&mut self.used), label: String::new(), effects: Vec::new() })
     }
 
     fn begins_with_children(&self) -> bool {

@@ -232,7 +232,7 @@ impl Execution for ProcessExecution {
         self.act(Deed::Step(agent, choice))
     }
 
-    fn finish(mut self) -> Result<Remains, Stop> {
+    fn finish(mut self, _is_end: bool) -> Result<Remains, Stop> {
         let ends = self.copies.iter().map(|copy| copy.end).collect();
         self.end_all().map_err(lost("kill"))?;
         Ok(Remains { ends, doubts: std::mem::take(&mut self.doubts) })

@@ -5,7 +5,7 @@ use std::io;
 use nix::libc;
 use nix::unistd::Pid;
 
-use super::memory;
+use super::{memory, vdso};
 
 const WORD_BYTES: u64 = 8;
 
@@ -36,7 +36,10 @@ pub(super) fn fix(thread: Pid, stack: u64, random: [u8; 16]) -> io::Result<()> {
         });
         match kind {
             libc::AT_NULL => return Ok(()),
-            libc::AT_SYSINFO_EHDR => memory::write(thread, at, &libc::AT_IGNORE.to_ne_bytes())?,
+            libc::AT_SYSINFO_EHDR => {
+                vdso::replace(thread, value)?;
+                memory::write(thread, at, &libc::AT_IGNORE.to_ne_bytes())?;
+            }
             libc::AT_RANDOM => memory::write(thread, value, &random)?,
             _ => {}
         }

@@ -47,7 +47,7 @@ impl ProcessExecution {
         let used = std::mem::take(&mut self.used);
         self.clocks.step(agent.copy, &used);
         self.unblock(agent, &used);
-        Ok(Step { footprint: used, label: std::mem::take(&mut self.told) })
+        Ok(Step { footprint: used, label: std::mem::take(&mut self.told), effects: Vec::new() })
     }
 
     /// Lets a pending call take place.

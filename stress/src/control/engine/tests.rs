@@ -39,7 +39,7 @@ fn setup(base: &Path, commands: &[&[&str]]) -> Setup {
         watched: vec![directory.join("election")],
         unordered: Vec::new(),
         faults: Faults::default(),
-        prepare: |directory| fs::create_dir(directory.join("election")),
+        prepare: Prepare(Box::new(|directory| fs::create_dir(directory.join("election")))),
         directory,
     }
 }
@@ -98,7 +98,7 @@ fn run(processes: &mut Processes, mut choose: impl FnMut(usize) -> usize) -> Run
     let complaints: Vec<_> = (0..count).map(|copy| execution.take_complaints(copy)).collect();
     let said = complaints.iter().map(|text| String::from_utf8_lossy(text).into_owned());
     steps.extend(said.filter(|text| !text.is_empty()));
-    let Remains { ends, doubts } = execution.finish().expect("an end");
+    let Remains { ends, doubts } = execution.finish(true).expect("an end");
     Run { steps, printed, ends, doubts: doubts.into_iter().collect() }
 }
 
@@ -381,12 +381,12 @@ fn copies_meet_at_sockets_and_fifos() {
     let writer = "echo hello >$ELECTION_DIR/fifo";
     let mut processes = shell(base.path(), &[reader, writer]);
     let setup = Rc::get_mut(&mut processes.setup).expect("nobody else has it");
-    setup.prepare = |directory| {
+    setup.prepare = Prepare(Box::new(|directory| {
         fs::create_dir(directory.join("election"))?;
         let path = std::ffi::CString::new(directory.join("election/fifo").into_os_string().into_encoded_bytes())?;
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)?;
         Ok(())
-    };
+    }));
     let mut execution = processes.start(1).expect("a start");
     let told = follow(&mut execution, &[(0, run, "openat"), (1, run, "openat"), (0, run, "openat")]);
     assert!(told[0].ends_with("waits"), "{told:#?}");
