@@ -1,7 +1,6 @@
 //! What a program that the process starts inherits: no file of the election, whose locks it would hold on to. A test of its
 //! own, as it looks at what the process has open.
 #![cfg(target_os = "linux")]
-#![expect(clippy::disallowed_methods, reason = "a test starts a program")]
 
 use std::process::Command;
 use std::thread;

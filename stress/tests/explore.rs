@@ -88,7 +88,7 @@ fn programs_that_know_nothing_of_elections_lose_a_line() -> Result {
 
 #[test]
 fn what_cannot_be_explored_says_why() -> Result {
-    let says = |arguments: &[&str], code, text: &str| check(&arguments.to_vec(), code, text);
+    let says = |arguments: &[&str], code, text: &str| check(arguments, code, text);
     says(&["--protocol", "nobody"], 2, "there is no such protocol")?;
     says(&["--registrant", "'"], 2, "quote it as for a shell")?;
     says(&["--registrant", "/nowhere/program"], 4, "execve")?;
@@ -103,7 +103,7 @@ fn a_schedule_that_cannot_be_repeated_says_why() -> Result {
     assert_eq!(code, Some(1), "{told}");
     let path = directory.path().join("violated.schedule.json");
     let whole = std::fs::read_to_string(&path)?;
-    let mut check = |text: String, expected: i32, says: &str| -> Result {
+    let check = |text: String, expected: i32, says: &str| -> Result {
         std::fs::write(&path, text)?;
         let Some((code, told)) = stress(directory.path(), &["replay", "--times", "2", "violated.schedule.json"])?
         else {

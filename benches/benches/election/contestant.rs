@@ -42,7 +42,7 @@ pub(crate) struct Claim {
 }
 
 pub(crate) enum Held {
-    Election(Election<Timed>),
+    Election(Box<Election<Timed>>),
     Descriptor(std::os::fd::OwnedFd),
     Other { _guard: Box<dyn Any> },
 }
@@ -108,7 +108,7 @@ impl Contestant {
                     Role::Secondary { primary, .. } => (false, primary.to_string()),
                     role => panic!("joined without a verdict: {role:?}"),
                 };
-                return Claim { primary, of: Some(of), held: Held::Election(election) };
+                return Claim { primary, of: Some(of), held: Held::Election(Box::new(election)) };
             }
             Self::BareFlock => {
                 let (file, primary) = floor::claim_lock(&lock).expect("the lock can be tried");

@@ -98,7 +98,7 @@ pub fn meddle<O: Objects>(objects: &mut O, hand: Hand, now: Time) {
             }
             Hand::ReplaceJournal => {
                 directory.entries.insert("journal.old".into(), number);
-                directory.enter(inodes, &name, Inode::new(false, now));
+                directory.enter(inodes, &name, &Inode::new(false, now));
             }
             Hand::ReplaceDirectory => {}
             Hand::RenameLog if directory.entries.contains_key(&rotated) => {}

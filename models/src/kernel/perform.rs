@@ -259,14 +259,14 @@ impl Directory {
         if opened {
             inode.open();
         }
-        self.enter(inodes, &name.file_name(), inode).ok_or(failed(Errno::NOSPC))
+        self.enter(inodes, &name.file_name(), &inode).ok_or(failed(Errno::NOSPC))
     }
 
     /// Enters a new inode under a name, and returns its number; nothing where there is no room for more of that name.
     ///
     /// The number depends on the name and not on the order of creation, so that it tells no histories apart; as in file
     /// systems, it comes back once nothing refers to the inode any more.
-    pub(super) fn enter(&mut self, inodes: &mut impl Inodes, name: &str, new: Inode) -> Option<u64> {
+    pub(super) fn enter(&mut self, inodes: &mut impl Inodes, name: &str, new: &Inode) -> Option<u64> {
         let first = first_number(name);
         let number = (first..first + INODES_PER_NAME).find(|number| {
             inodes.with(*number, |inode| {

@@ -206,9 +206,9 @@ pub(super) fn ample_with(space: &Space, step: &Step, belief: &Belief) -> Ample {
 }
 
 /// Whether the instance holds the journal's lock in one of the modes.
-fn holds<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8, modes: &[Mode]) -> bool {
+fn holds<P: Participant + 'static>(model: &Model<P>, state: &State, slot: u8, wanted: &[Mode]) -> bool {
     let own = Description { instance: slot, handle: Handle::JOURNAL };
     model
         .holders_behind(state, slot, Handle::JOURNAL)
-        .is_some_and(|journal| journal.locks().any(|(holder, held)| holder == own && modes.contains(&held)))
+        .is_some_and(|journal| journal.locks().any(|(holder, held)| holder == own && wanted.contains(&held)))
 }

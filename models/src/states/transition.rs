@@ -146,8 +146,8 @@ impl<P: Participant + 'static> Model<P> {
     }
 
     fn fate_of(&self, state: &State, call: &Call) -> Fate {
-        let broken = self.space().outages.iter().filter(|outage| state.broken & self.bit_of(**outage) != 0);
-        broken.filter_map(|outage| outage.failure_of(call)).next().map_or(Fate::Normal, Fate::Fail)
+        let mut broken = self.space().outages.iter().filter(|outage| state.broken & self.bit_of(**outage) != 0);
+        broken.find_map(|outage| outage.failure_of(call)).map_or(Fate::Normal, Fate::Fail)
     }
 
     /// What stands for a failure that lasts.

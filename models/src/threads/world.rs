@@ -209,8 +209,8 @@ impl<'a, E: Engine> View<'a, E> {
             let is_log = |name: &&Arc<str>| Name::parse_log(name.as_bytes(), current.as_bytes()).is_some();
             Some(locks.keys().filter(is_log).cloned().collect())
         };
-        let named = names_of(call).map(|names| names.map(|name| name.file_name().into()).collect());
-        let names = logs().or(named).map(|mut names: Vec<Arc<str>>| {
+        let own = names_of(call).map(|names| names.map(|name| name.file_name().into()).collect());
+        let names = logs().or(own).map(|mut names: Vec<Arc<str>>| {
             // One order for all, so that nobody waits in a circle.
             names.sort_unstable();
             names

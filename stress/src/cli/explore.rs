@@ -1,5 +1,6 @@
 //! `stress explore`: every order of the system calls of unmodified programs.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ pub(crate) struct Arguments {
     /// Elect among native processes by a protocol of the zoo, or by `journal`
     #[arg(long, value_name = "NAME", conflicts_with = "command")]
     protocol: Option<String>,
-    /// Run this program, which knows nothing of elections, beside the others that are given so; `{dir}`, $EXPLORE_DIR and
+    /// Run this program, which knows nothing of elections, beside the others that are given so; `{dir}`, `$EXPLORE_DIR` and
     /// its working directory are a fresh directory
     #[arg(long, value_name = "CMD", requires = "invariant")]
     command: Vec<String>,
@@ -368,14 +369,14 @@ fn covered(complete: &Complete, scenario: &Scenario) -> String {
             format!("every order of the calls with at most {}", counted(preemptions.into(), "preemption"))
         }
     };
-    covered += &format!(", in {}", counted(complete.executions, "execution"));
+    let _ = write!(covered, ", in {}", counted(complete.executions, "execution"));
     if *fault_budget > 0 {
         let kinds: Vec<_> = faults.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
-        covered +=
-            &format!("; at most {} at any call ({})", counted((*fault_budget).into(), "fault"), kinds.join(", "));
+        let faults = counted((*fault_budget).into(), "fault");
+        let _ = write!(covered, "; at most {faults} at any call ({})", kinds.join(", "));
     }
     if complete.withholds_timers {
-        covered += &format!("; timers of each copy fire at most {timers_max} times");
+        let _ = write!(covered, "; timers of each copy fire at most {timers_max} times");
     }
     if *timers == Timers::Idle {
         covered += "; timers fire only when nothing else can happen";

@@ -167,7 +167,9 @@ fn obey(instances: &mut [Instance], line: &str) -> Result<(), Failure> {
     match line.split_once(' ') {
         Some(("event", event)) => {
             let event = Event { id: event.into(), payload: "null".into() };
-            instances.iter_mut().for_each(|instance| instance.participant.deliver(event.clone()));
+            for instance in instances {
+                instance.participant.deliver(event.clone());
+            }
         }
         _ if line == "quit" => return leave(instances),
         _ => {}
@@ -178,7 +180,9 @@ fn obey(instances: &mut [Instance], line: &str) -> Result<(), Failure> {
 /// Says that it leaves before it gives anything up.
 fn leave(instances: &mut [Instance]) -> Result<(), Failure> {
     say("left")?;
-    instances.iter_mut().for_each(|instance| instance.participant.leave());
+    for instance in instances {
+        instance.participant.leave();
+    }
     Ok(())
 }
 

@@ -77,7 +77,9 @@ pub(crate) struct Setup {
 }
 
 /// What fills the directory before each execution.
-pub(crate) struct Prepare(pub(crate) Box<dyn Fn(&Path) -> io::Result<()>>);
+pub(crate) struct Prepare(pub(crate) Box<Filling>);
+
+type Filling = dyn Fn(&Path) -> io::Result<()>;
 
 impl std::fmt::Debug for Prepare {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -9,7 +9,7 @@
 //!   show only in what costs nothing.
 //! - A call that is blocked races not with what ended its wait, but with what began it; and one that is blocked at the end
 //!   races as if it had come about.
-//! - Within a bound, what is equal but for the order may cost more (Coons, Musuvathi and McKinley, *Bounded Partial-Order
+//! - Within a bound, what is equal but for the order may cost more (Coons, Musuvathi and `McKinley`, *Bounded Partial-Order
 //!   Reduction*, OOPSLA 2013): so who is to be tried before an event is also tried at the last change of turns before it, where
 //!   that costs nothing more. No step is left out for having been tried, but that of an actor that had the turn: to put
 //!   it in front of others never costs more.
@@ -284,9 +284,10 @@ impl Exploration {
             let initials = self.trace.initials(earlier, place, event);
             if self.bound.is_some() {
                 for at in [earlier, self.turn_began(earlier)] {
-                    match self.nodes[at].rest.can_go_on(event.actor) {
-                        true => self.nodes[at].add(event.actor),
-                        false => self.nodes[at].add_all(),
+                    if self.nodes[at].rest.can_go_on(event.actor) {
+                        self.nodes[at].add(event.actor);
+                    } else {
+                        self.nodes[at].add_all();
                     }
                 }
                 continue;

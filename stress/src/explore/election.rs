@@ -47,6 +47,7 @@ pub(crate) struct Election {
 
 /// What is known of a copy.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is another thing that it has said or that has happened to it")]
 struct Copy {
     id: String,
     /// How many inputs it was given.

@@ -252,6 +252,7 @@ impl fmt::Display for Agent {
 
 #[cfg(test)]
 mod tests {
+    use super::Access::{Add, Read, Write};
     use super::*;
 
     #[test]
@@ -263,7 +264,6 @@ mod tests {
             let (one, other) = (footprint(one), footprint(other));
             assert_eq!((one.conflicts_with(&other), other.conflicts_with(&one)), (expected, expected));
         };
-        use Access::{Add, Read, Write};
         check(&[], &[(1, Write)], false);
         check(&[(1, Read)], &[(1, Read)], false);
         check(&[(1, Read)], &[(1, Write)], true);

@@ -82,12 +82,6 @@ impl Schedule {
             return Err(Failure::Usage(format!("{place}: this is no schedule, for it is too long")));
         }
         let text = std::fs::read_to_string(path).map_err(read("read"))?;
-        /// What every version has.
-        #[derive(Deserialize)]
-        struct Head {
-            format: String,
-            version: u32,
-        }
         let no = |why: String| Failure::Usage(format!("{place}: {why}; give a file that `stress explore` has written"));
         let head: Head = serde_json::from_str(&text).map_err(|error| no(format!("this is no schedule: {error}")))?;
         if head.format != FORMAT {
@@ -110,6 +104,13 @@ impl Schedule {
     pub(crate) fn is_of_this_kernel(&self) -> bool {
         self.kernel == kernel()
     }
+}
+
+/// What every version has.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
 }
 
 fn kernel() -> String {

@@ -92,7 +92,7 @@ pub(crate) struct Seen {
 /// # Errors
 /// Where executions cannot be run here.
 pub(crate) fn search<S>(
-    system: &mut S,
+    programs: &mut S,
     rules: &Rules,
     limits: &Limits,
     seed: u64,
@@ -101,46 +101,46 @@ pub(crate) fn search<S>(
 where
     S: System<Execution: Execution<End = Outcome>>,
 {
-    let mut seen = Seen::default();
+    let mut looked_at = Seen::default();
     let mut walks = Walks::new(seed);
     for policy in POLICIES.into_iter().cycle().take(usize::try_from(limits.walks).unwrap_or(usize::MAX)) {
-        if seen.is_over(limits) {
-            return Ok(seen);
+        if looked_at.is_over(limits) {
+            return Ok(looked_at);
         }
-        let ended = walks.next(system, rules, policy, seed);
-        seen.take(ended.map(Some), walks.trace())?;
-        report(Progress { phase: Phase::AtRandom, open: 0, seen: &seen });
+        let ended = walks.next(programs, rules, policy, seed);
+        looked_at.take(ended.map(Some), walks.trace())?;
+        report(Progress { phase: Phase::AtRandom, open: 0, seen: &looked_at });
     }
     let bounds = (0..=limits.bound.unwrap_or(LAST_BOUND)).map(Some);
     let last = limits.bound.is_none().then_some(None);
     for bound in bounds.chain(last) {
         let mut exploration = Exploration::new(rules.clone(), bound, limits.reduction, seed);
-        let (begun, troubles) = (seen.executions, seen.troubles());
+        let (begun, troubles) = (looked_at.executions, looked_at.troubles());
         loop {
-            if seen.is_over(limits) {
-                return Ok(seen);
+            if looked_at.is_over(limits) {
+                return Ok(looked_at);
             }
-            let ended = exploration.next(system);
+            let ended = exploration.next(programs);
             let is_done = matches!(ended, Ok(None));
-            seen.take(ended, exploration.trace())?;
-            report(Progress { phase: Phase::Within(bound), open: exploration.open(), seen: &seen });
+            looked_at.take(ended, exploration.trace())?;
+            report(Progress { phase: Phase::Within(bound), open: exploration.open(), seen: &looked_at });
             if is_done {
                 break;
             }
         }
         let LeftOut { beyond_bound, too_long, timers } = exploration.left_out;
-        if too_long > 0 || seen.troubles() > troubles {
+        if too_long > 0 || looked_at.troubles() > troubles {
             // What a smaller bound could not complete, a larger one cannot.
-            return Ok(seen);
+            return Ok(looked_at);
         }
         let preemptions = bound.filter(|_| beyond_bound > 0);
-        let executions = seen.executions - begun;
-        seen.complete = Some(Complete { preemptions, executions, withholds_timers: timers > 0 });
+        let executions = looked_at.executions - begun;
+        looked_at.complete = Some(Complete { preemptions, executions, withholds_timers: timers > 0 });
         if preemptions.is_none() {
             break;
         }
     }
-    Ok(seen)
+    Ok(looked_at)
 }
 
 impl Seen {

@@ -11,8 +11,9 @@ use nix::unistd::Pid;
 
 use super::memory;
 
-/// What of the image is looked at: it is smaller.
-const IMAGE_BYTES: usize = 8192;
+/// What of the image is looked at: so many pages, as far as it has them.
+const PAGES: usize = 2;
+const PAGE_BYTES: usize = 4096;
 
 const SYMBOL_BYTES: usize = 24;
 const PROGRAM_HEADER_BYTES: usize = 56;
@@ -31,8 +32,15 @@ const FUNCTIONS: [(&[u8], libc::c_long); 5] = [
 
 /// Has each function of the image at that address make its call.
 pub(super) fn replace(thread: Pid, base: u64) -> io::Result<()> {
-    let mut image = vec![0; IMAGE_BYTES];
+    let mut image = vec![0; PAGE_BYTES];
     memory::read(thread, base, &mut image)?;
+    for page in 1..PAGES {
+        let mut more = [0; PAGE_BYTES];
+        if memory::read(thread, base + (page * PAGE_BYTES) as u64, &mut more).is_err() {
+            break;
+        }
+        image.extend(more);
+    }
     for (name, call) in FUNCTIONS {
         if let Some(offset) = function(&image, name) {
             // mov eax, call; syscall; ret
