@@ -1,6 +1,5 @@
 //! Nothing of an instance stays behind, although the primary lives on. A test of its own, as it counts what the process has.
 #![cfg(target_os = "linux")]
-#![expect(clippy::disallowed_methods, reason = "a test looks at its process")]
 
 use std::fs;
 use std::thread;

@@ -161,7 +161,7 @@ fn over_a_death_at_any_call_of_a_beginning() -> Result {
             let used = if became_primary[0] { 2 } else { 0 };
             assert!(term >= last + used && term <= last + 2, "term {term} after {last}, {calls} calls, {torn_at:?}");
             assert!(!files(directory.path()).contains(&"journal.next".to_owned()), "after {calls} calls, {torn_at:?}");
-            let seats = files(directory.path()).iter().filter(|name| name.ends_with(".seat")).count();
+            let seats = files(directory.path()).iter().filter(|name| name.contains(".seat")).count();
             assert!(seats <= 3, "the seat of the dead stays at most once");
             if became_primary == [true, true] {
                 break;
