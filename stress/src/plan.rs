@@ -230,7 +230,18 @@ impl Plan {
 
     /// Whether an instance blocks until it is primary. Where every step has its turn nobody does: a wait has no end to tell.
     pub(crate) fn blocks(&self, instance: usize) -> bool {
-        self.order.is_empty() && self.blocking.contains(&instance)
+        self.order.is_empty() && self.blocking.contains(&instance) && !self.is_limited(instance)
+    }
+
+    /// Whether the instance's process can write no more from some size on, for good.
+    pub(crate) fn is_limited(&self, instance: usize) -> bool {
+        let host = self.host_of(instance);
+        self.faults.iter().any(|fault| matches!(fault, Fault::Full { process, .. } if *process == host))
+    }
+
+    /// Whether the log is rotated because that is done to the round.
+    pub(crate) fn rotates_by_fault(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault, Fault::Rotate { .. }))
     }
 
     /// What is done with the log. However often it is rotated, all of it is kept, so that its entries can be counted.

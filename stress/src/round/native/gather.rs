@@ -192,6 +192,11 @@ impl Gathered {
                     None
                 }
                 Entry::Fault(kind) => Some(self.fault(plan, index, at_ns, kind)),
+                Entry::Call(Call::RenameNew(Name::Log(0), _)) => plan.rotates_by_fault().then(|| What::Fault {
+                    instance: Some(instance()),
+                    kind: Kind::Rotate.name(),
+                    how: None,
+                }),
                 Entry::Call(Call::Append { handle: Handle::LOG, bytes }) => {
                     logging = event_of(bytes).map(|event| (event.to_owned(), bytes.len()));
                     None

@@ -49,6 +49,8 @@ pub(crate) struct Instance {
     /// When it was last known to believe what it did.
     known_ns: u64,
     leaving: bool,
+    /// Whether what does not end it, as a full disk, will never be over: then it gives up.
+    is_limited: bool,
     /// The thread that blocks until it is primary, if it has one.
     waiting: Option<JoinHandle<Result<u64, Error>>>,
 }
@@ -79,6 +81,7 @@ impl Instance {
             belief: Belief::Undecided,
             known_ns: clock::now_ns(),
             leaving: false,
+            is_limited: plan.is_limited(index),
             waiting: None,
         };
         if plan.protocol == JOURNAL {
@@ -316,6 +319,14 @@ impl Instance {
             (Role::Primary { term }, _) => Belief::Primary { term },
             (Role::Left, _) => Belief::Left,
         };
+        if let Some(error) = error.filter(|_| self.is_limited)
+            && matches!(belief, Belief::Undecided | Belief::Secondary)
+        {
+            self.tracer.write(&Entry::Leave);
+            // It cannot be written either, and is told by the failure.
+            let _ = election.leave();
+            return self.observe(Belief::Failed(error.to_string().into()));
+        }
         if let Some(error) = error
             && !matches!(belief, Belief::Failed(_))
             && *error.cause() != Cause::Left
