@@ -48,8 +48,11 @@ impl<K: Kernel> Election<K> {
     pub(crate) fn begin(setup: Setup, kernel: K, paths: Paths, pending_max: usize) -> Result<Self, Error> {
         let id = setup.id.clone();
         let election = Self { driver: Driver::new(setup, kernel), id, paths, pending_max };
-        election.advance()?;
-        Ok(election)
+        match election.advance() {
+            // What does not end it is told by whatever goes on with it.
+            Err(error) if election.driver.is_over() => Err(error),
+            _ => Ok(election),
+        }
     }
 
     /// Whether this instance is primary. Costs a memory read; no call is needed to stay primary.

@@ -86,6 +86,9 @@ pub(crate) struct Template {
     pub(crate) faults: Vec<Kind>,
 }
 
+/// What an entry of these events takes at most.
+const ENTRY_BYTES_MAX: u64 = 80;
+
 /// Faults that may come on top of another one.
 const BESIDES: [Kind; 6] = [Kind::Kill, Kind::Stop, Kind::Stall, Kind::Late, Kind::Restart, Kind::Load];
 
@@ -244,7 +247,8 @@ impl Plan {
         self.faults.iter().any(|fault| matches!(fault, Fault::Rotate { .. }))
     }
 
-    /// What is done with the log. However often it is rotated, all of it is kept, so that its entries can be counted.
+    /// What is done with the log. An entry is recognised in the current log and in the one before it, and events may reach a
+    /// primary long after their entries were written: so none becomes older than that. However often it is rotated, all of it is kept, so that its entries can be counted.
     pub(crate) fn log_options(&self) -> LogOptions {
         let rotate_bytes = self.faults.iter().find_map(|fault| match fault {
             Fault::Rotate { bytes } => Some(*bytes),
@@ -252,7 +256,10 @@ impl Plan {
         });
         let usual = LogOptions::default();
         match rotate_bytes.or(self.rotate_bytes) {
-            Some(bytes) => LogOptions { rotate_keep: u8::MAX, ..usual }.rotated_at(bytes),
+            Some(bytes) => {
+                let half = self.events.len() as u64 * ENTRY_BYTES_MAX / 2;
+                LogOptions { rotate_keep: u8::MAX, ..usual }.rotated_at(bytes.max(half))
+            }
             None => usual,
         }
     }

@@ -36,7 +36,8 @@ fn holds(rounds: u64, arguments: &[&str]) -> Value {
 fn the_journal_holds_among_processes() {
     let report = holds(300, &[]);
     assert_eq!(report["wrong_primary"], 0);
-    assert_eq!(report["traces"]["followed"], 1_200);
+    // Those of instances that block are not.
+    assert!((600..1_200).contains(&report["traces"]["followed"].as_u64().expect("a number")));
     assert_eq!(report["traces"]["mismatched"], 0);
     assert_eq!(report["latency_us"]["count"], 1_200);
     assert!(report["floor_rounds_per_second"].as_f64() > Some(0.0));
@@ -88,10 +89,14 @@ fn what_is_correct_holds_and_what_is_broken_is_refuted() {
 #[test]
 fn the_journal_holds_whatever_is_done_to_its_rounds() {
     let faults = ["--faults", "all", "--window", "30ms"];
-    for hosting in [&["--rounds", "130"][..], &["--rounds", "39", "--in-process", "4"]] {
+    for hosting in [
+        &["--rounds", "140"][..],
+        &["--rounds", "42", "--in-process", "4"],
+        &["--rounds", "42", "--rotate", "1", "--events", "9"],
+    ] {
         let (code, report, told) = campaign(&[hosting, &faults].concat());
         assert_eq!(code, 0, "{told}");
-        assert_eq!(report["faults"].as_object().map(serde_json::Map::len), Some(13), "{told}");
+        assert_eq!(report["faults"].as_object().map(serde_json::Map::len), Some(14), "{told}");
         assert_eq!(report["primaries"]["many"], 0);
         assert_eq!(report["wrong_primary"], 0);
         assert_eq!(report["events"]["never"], 0);
@@ -101,14 +106,14 @@ fn the_journal_holds_whatever_is_done_to_its_rounds() {
         assert!(report["traces"]["followed"].as_u64() > Some(100));
     }
     let (code, report, _) = campaign(&["--rounds", "6", "--faults", "all", "--window", "10ms"]);
-    assert_eq!((code, &report["verdict"]), (3, &Value::from("inconclusive")), "seven kinds never had their turn");
+    assert_eq!((code, &report["verdict"]), (3, &Value::from("inconclusive")), "eight kinds never had their turn");
 }
 
 #[test]
 fn the_journal_holds_among_many() {
     let many = ["--registrants", "64", "--jobs", "16"];
     let report = holds(16, &many);
-    assert_eq!(report["traces"]["followed"], 16 * 64);
+    assert!((512..1_024).contains(&report["traces"]["followed"].as_u64().expect("a number")));
     let (code, report, told) = campaign(&[&["--rounds", "26", "--faults", "all"], &many[..]].concat());
     assert_eq!(code, 0, "{told}");
     assert_eq!(report["primaries"]["many"], 0);
@@ -121,7 +126,7 @@ fn the_journal_holds_among_many() {
 #[test]
 fn instances_die_at_every_call_of_the_machine_in_every_part() {
     // Three sweeps: however the scheduler has it, somebody comes to the boundary whose turn it is.
-    for (hosting, sweep) in [(&["--rounds", "252"][..], 84), (&["--rounds", "240", "--in-process", "4"], 80)] {
+    for (hosting, sweep) in [(&["--rounds", "288"][..], 96), (&["--rounds", "282", "--in-process", "4"], 94)] {
         let (code, report, told) = campaign(&[hosting, &["--faults", "kill-at-call", "--window", "30ms"]].concat());
         assert_eq!(code, 0, "{told}");
         let boundaries = &report["boundaries"];

@@ -54,7 +54,8 @@ pub(crate) struct Arguments {
     /// Drive the instances of a process by a thread each
     #[arg(long)]
     threads: bool,
-    /// From which size on the log is rotated, in bytes [default: 16 MiB, which no round comes to]
+    /// From which size on the log is rotated, in bytes, or from half of what its entries take, where that is more [default: 16
+    /// MiB, which no round comes to]
     #[arg(long, value_name = "BYTES")]
     rotate: Option<NonZeroU64>,
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Kind::parse, help = faults_help())]

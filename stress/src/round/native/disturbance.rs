@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 
 use self::before::{FOREIGN, NEWER};
+use super::gather;
 use super::instance::Place;
 use super::stage::{Stage, Status, patience};
 use super::turns::{Look, Turns};
@@ -35,8 +36,10 @@ pub(crate) struct Done {
     pub(crate) faults: Vec<(u64, String, Option<usize>)>,
     /// When each process that died by a fault was killed; 0 where it killed itself.
     pub(crate) deaths_ns: Vec<Option<u64>>,
-    /// The journal and the log as they were opened before they were removed.
-    pub(crate) removed: Vec<File>,
+    /// The journal as it was opened before it was removed.
+    pub(crate) removed: Option<File>,
+    /// The files of the log that were.
+    pub(crate) removed_logs: Vec<File>,
     /// When the journal was removed.
     pub(crate) removed_ns: Option<u64>,
     /// When the worker waited because the plan says so.
@@ -373,13 +376,14 @@ impl Watch<'_> {
         let removed = match target {
             Target::Seat => fs::remove_file(directory.join(format!("{}.seat", self.plan.ids[primary]))),
             Target::Journal => {
-                self.done.removed.extend(File::open(directory.join("journal")));
+                self.done.removed = File::open(directory.join("journal")).ok();
                 self.done.removed_ns = Some(clock::now_ns());
                 fs::remove_file(directory.join("journal"))
             }
             Target::Directory => {
-                for name in ["journal", "realtime.log"] {
-                    self.done.removed.extend(File::open(directory.join(name)));
+                self.done.removed = File::open(directory.join("journal")).ok();
+                for log in gather::logs(directory) {
+                    self.done.removed_logs.extend(File::open(log));
                 }
                 self.done.removed_ns = Some(clock::now_ns());
                 fs::remove_dir_all(directory)

@@ -1,9 +1,9 @@
 //! What a round left behind: its history, as its traces, its journals and its log have it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use single_primary::call::{Call, Failure as Failed, Handle, Name, Reply};
@@ -105,35 +105,43 @@ impl Rig {
             }
         }
         let mut log = self.log()?;
-        for (mut file, is_log) in std::mem::take(&mut done.removed).into_iter().zip([false, true]) {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(Failure::environment("a removed file", "read", "report this"))?;
-            if is_log {
-                log.extend(bytes);
-            } else if is_journal {
-                journals.push(bytes);
-            }
+        if let Some(journal) = done.removed.take().filter(|_| is_journal) {
+            journals.push(whole(journal)?);
+        }
+        for file in std::mem::take(&mut done.removed_logs) {
+            log.extend(whole(file)?);
         }
         Ok((journals, log))
     }
 
-    /// All files of the log together, those that a rotation has renamed first.
+    /// All files of the log together.
     fn log(&self) -> Result<Vec<u8>, Failure> {
-        const CURRENT: &str = "realtime.log";
-        let mut rotated: Vec<Name> = match fs::read_dir(&self.directory) {
-            Ok(files) => files
-                .flatten()
-                .filter_map(|file| Name::parse_log(file.file_name().as_bytes(), CURRENT.as_bytes()))
-                .collect(),
-            Err(_) => Vec::new(),
-        };
-        rotated.sort_unstable();
         let mut log = Vec::new();
-        for file in rotated.iter().map(Name::file_name).chain([CURRENT.to_owned()]) {
-            log.extend(read(&self.directory.join(file))?.unwrap_or_default());
+        for file in logs(&self.directory) {
+            log.extend(read(&file)?.unwrap_or_default());
         }
         Ok(log)
     }
+}
+
+/// The paths of all files of the log, those that a rotation has renamed first.
+pub(super) fn logs(directory: &Path) -> Vec<PathBuf> {
+    const CURRENT: &str = "realtime.log";
+    let mut rotated: Vec<Name> = match fs::read_dir(directory) {
+        Ok(files) => files
+            .flatten()
+            .filter_map(|file| Name::parse_log(file.file_name().as_bytes(), CURRENT.as_bytes()))
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    rotated.sort_unstable();
+    rotated.iter().map(Name::file_name).chain([CURRENT.to_owned()]).map(|file| directory.join(file)).collect()
+}
+
+fn whole(mut file: File) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(Failure::environment("a removed file", "read", "report this"))?;
+    Ok(bytes)
 }
 
 /// What the traces say so far.
