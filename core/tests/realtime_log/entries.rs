@@ -144,7 +144,8 @@ fn a_full_disk_under_the_journal_elects_nobody_and_the_next_one_goes_on() {
     for bytes in [0, 1, 36, 127, 128, 129, 200, 255] {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (disk, _) = full(Handle::JOURNAL, bytes);
-        let error = start(options(directory.path(), "a"), disk).expect_err("neither record fits");
+        let joined = start(options(directory.path(), "a"), disk).and_then(|election| election.decided());
+        let error = joined.expect_err("neither record fits");
         assert!(matches!(error.cause(), Cause::Io(NO_SPACE) | Cause::Short), "{bytes}: {error}");
         assert_eq!(error.path(), directory.path().join("election/journal"));
         let next = options(directory.path(), "b").join().expect("there is space again");
