@@ -258,7 +258,7 @@ pub(crate) fn draw(kind: Kind, around: Around, random: &mut Rng, mut add: impl F
         Kind::Heir => Fault::Heir,
         Kind::Fork => Fault::Fork,
         // An entry has some 70 bytes: from every one on to every few.
-        Kind::Rotate => Fault::Rotate { bytes: random.u64(1..300) },
+        Kind::Rotate => Fault::Rotate { bytes: random.u64(1..150) },
         Kind::Full => Fault::Full { process, bytes: random.u64(..700) },
         Kind::Corrupt => match random.u8(..4) {
             0 => Fault::Corrupt { damage: Damage::Garbage, when },

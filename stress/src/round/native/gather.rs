@@ -58,6 +58,9 @@ impl Rig {
             let instance = process.map(|process| plan.ids[plan.hosted_by(process).start].clone());
             lines.push((*at_ns, What::Fault { instance, kind: kind.clone(), how: None }));
         }
+        if plan.rotates_by_fault() && logs(&self.directory).len() > 1 {
+            lines.push((last_ns, What::Fault { instance: None, kind: Kind::Rotate.name(), how: None }));
+        }
         lines.extend(done.removed_ns.map(|at_ns| (at_ns, What::Remove)));
         for journal in &journals {
             lines.extend(elections(journal).into_iter().map(|elected| {
@@ -200,11 +203,6 @@ impl Gathered {
                     None
                 }
                 Entry::Fault(kind) => Some(self.fault(plan, index, at_ns, kind)),
-                Entry::Call(Call::RenameNew(Name::Log(0), _)) => plan.rotates_by_fault().then(|| What::Fault {
-                    instance: Some(instance()),
-                    kind: Kind::Rotate.name(),
-                    how: None,
-                }),
                 Entry::Call(Call::Append { handle: Handle::LOG, bytes }) => {
                     logging = event_of(bytes).map(|event| (event.to_owned(), bytes.len()));
                     None
