@@ -51,7 +51,7 @@ impl Rig {
             gathered.take(plan, index, *region, &done);
         }
         let validation_ns = clock::now_ns() - before_ns;
-        let (journals, log) = self.files(&mut done, is_journal)?;
+        let Files { journals, log, removed_log } = self.files(&mut done, is_journal)?;
         let Gathered { mut lines, mut waits, notes, last_ns, traces, cut_traces } = gathered;
         for (at_ns, kind, process) in &done.faults {
             // Done to a process, it is done to all that it hosts, and told of the first.
@@ -68,7 +68,10 @@ impl Rig {
                 (released_ns, What::Elect { term, primary, candidates })
             }));
         }
-        for (event, count) in entries_in(&log, plan.events.len()).into_iter().enumerate() {
+        // What was removed is no file of the log that there is now, which may hold the event anew.
+        let counts = |log: &[u8]| entries_in(log, plan.events.len());
+        for (event, (count, removed)) in counts(&log).into_iter().zip(counts(&removed_log)).enumerate() {
+            let count = count.max(removed);
             lines.push((last_ns, What::Entries { event: Plan::event_id(event), count }));
         }
         lines.extend(done.problems.into_iter().map(|why| (last_ns, What::Problem { why })));
@@ -95,9 +98,9 @@ impl Rig {
         })
     }
 
-    /// The journal and those that were emptied before it, none for a protocol without one; and the log, each with what was
-    /// removed of it.
-    fn files(&self, done: &mut Done, is_journal: bool) -> Result<(Vec<Vec<u8>>, Vec<u8>), Failure> {
+    /// The journal and those that were emptied before it, none for a protocol without one; the log; and the log that
+    /// was removed.
+    fn files(&self, done: &mut Done, is_journal: bool) -> Result<Files, Failure> {
         let mut journals = Vec::new();
         if is_journal {
             journals.extend(read(&self.directory.join("journal"))?);
@@ -107,14 +110,15 @@ impl Rig {
                 }
             }
         }
-        let mut log = self.log()?;
+        let log = self.log()?;
         if let Some(journal) = done.removed.take().filter(|_| is_journal) {
             journals.push(whole(journal)?);
         }
+        let mut removed_log = Vec::new();
         for file in std::mem::take(&mut done.removed_logs) {
-            log.extend(whole(file)?);
+            removed_log.extend(whole(file)?);
         }
-        Ok((journals, log))
+        Ok(Files { journals, log, removed_log })
     }
 
     /// All files of the log together.
@@ -145,6 +149,14 @@ fn whole(mut file: File) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(Failure::environment("a removed file", "read", "report this"))?;
     Ok(bytes)
+}
+
+/// The files that a round left, as bytes.
+#[derive(Debug)]
+struct Files {
+    journals: Vec<Vec<u8>>,
+    log: Vec<u8>,
+    removed_log: Vec<u8>,
 }
 
 /// What the traces say so far.
